@@ -1,0 +1,96 @@
+//! The hash of a catalog's content.
+
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+
+use crate::credits::Credits;
+use crate::model::Model;
+use crate::plan::{Feature, Perk, Plan};
+
+/// The hash of a catalog, over a form that is independent of how its JSON is written.
+///
+/// The form is a sequence of texts, each written as its length in bytes, a colon and its bytes, so that no
+/// two catalogs share one. Amounts and rates are in micro-credits, an allowance that is not given is `-`,
+/// and every list is preceded by its length. The sequence is: `catalog 1`, the increment; of each model its
+/// id, name, modality, tags and rates (meters, per, rate); of each plan its id, name, family, daily,
+/// monthly and features by name (name, `limit` or `static`, figure); of each perk its id, name and models.
+pub(super) fn of(increment: Credits, models: &[Model], plans: &[Plan], perks: &[Perk]) -> String {
+    let mut form = Form(Sha256::new());
+    form.text("catalog 1");
+    form.credits(increment);
+    form.list(models, |form, model| {
+        form.text(&model.id);
+        form.text(&model.name);
+        form.text(model.modality.as_str());
+        form.list(&model.own_tags, |form, tag| form.text(tag));
+        form.list(&model.rates, |form, rate| {
+            form.list(rate.meters(), |form, meter| form.text(meter.as_str()));
+            form.text(&rate.per().to_string());
+            form.text(&rate.micros().to_string());
+        });
+    });
+    form.list(plans, |form, plan| {
+        form.text(&plan.id);
+        form.text(&plan.name);
+        form.text(plan.family.as_str());
+        form.allowance(plan.daily);
+        form.allowance(plan.monthly);
+        form.text(&plan.features.len().to_string());
+        for (name, feature) in &plan.features {
+            let (kind, figure) = match feature {
+                Feature::Limit { limit } => ("limit", limit),
+                Feature::Static { value } => ("static", value),
+            };
+            form.text(name);
+            form.text(kind);
+            form.text(&figure.to_string());
+        }
+    });
+    form.list(perks, |form, perk| {
+        form.text(&perk.id);
+        form.text(&perk.name);
+        form.list(&perk.models, |form, model| form.text(model));
+    });
+    form.finish()
+}
+
+/// The canonical form, fed to the hash as it is written.
+struct Form(Sha256);
+
+impl Form {
+    fn text(&mut self, text: &str) {
+        self.0.update(text.len().to_string());
+        self.0.update(":");
+        self.0.update(text);
+    }
+
+    fn credits(&mut self, credits: Credits) {
+        self.text(&credits.micros().to_string());
+    }
+
+    fn allowance(&mut self, credits: Option<Credits>) {
+        match credits {
+            Some(credits) => self.credits(credits),
+            None => self.text("-"),
+        }
+    }
+
+    fn list<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Form, &T)) {
+        self.text(&items.len().to_string());
+        for item in items {
+            write(self, item);
+        }
+    }
+
+    fn finish(self) -> String {
+        self.0
+            .finalize()
+            .iter()
+            .fold(String::with_capacity(64), |mut hex, byte| {
+                // Writing to a string cannot fail.
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            })
+    }
+}

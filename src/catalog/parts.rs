@@ -1,0 +1,141 @@
+//! Reading the parts that a catalog is made of: ids, names, lists and numbers.
+
+use crate::credits::Credits;
+use crate::refusal::{Code, Refusal};
+use crate::value::{Fields, Value};
+
+/// The longest id or name of a feature, in characters.
+const LONGEST_ID: usize = 64;
+/// The longest name for people, in characters.
+const LONGEST_NAME: usize = 200;
+
+/// The items of a list. One that is not given is empty.
+pub(super) fn list<T>(
+    fields: &Fields<'_>,
+    name: &str,
+    read: impl Fn(&Value, &str) -> Result<T, Refusal>,
+) -> Result<Vec<T>, Refusal> {
+    let path = fields.path(name);
+    match fields.given(name) {
+        None => Ok(Vec::new()),
+        Some(Value::List(items)) => items
+            .iter()
+            .enumerate()
+            .map(|(position, item)| read(item, &format!("{path}[{position}]")))
+            .collect(),
+        Some(other) => Err(fields.wrong(name, "an array", other)),
+    }
+}
+
+pub(super) fn unique(
+    fields: &Fields<'_>,
+    name: &str,
+    items: Vec<String>,
+) -> Result<Vec<String>, Refusal> {
+    let mut sorted: Vec<&String> = items.iter().collect();
+    sorted.sort_unstable();
+    let repeated = sorted.windows(2).find_map(|pair| match pair {
+        [first, second] if first == second => Some(format!("`{first}` comes twice")),
+        _ => None,
+    });
+    match repeated {
+        Some(detail) => Err(refuse(&fields.path(name), detail)),
+        None => Ok(items),
+    }
+}
+
+pub(super) fn id(fields: &Fields<'_>) -> Result<String, Refusal> {
+    checked_identifier(fields.text("id")?, &fields.path("id"))
+}
+
+pub(super) fn identifier(value: &Value, path: &str) -> Result<String, Refusal> {
+    checked_identifier(text(value, path)?, path)
+}
+
+pub(super) fn checked_identifier(text: &str, path: &str) -> Result<String, Refusal> {
+    let is_legal = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
+    if (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(is_legal) {
+        return Ok(text.to_owned());
+    }
+    Err(refuse(
+        path,
+        format!("`{text}` must be 1 to {LONGEST_ID} of a-z, 0-9, `.`, `_` and `-`"),
+    ))
+}
+
+pub(super) fn name(fields: &Fields<'_>) -> Result<String, Refusal> {
+    let name = fields.text("name")?;
+    if (1..=LONGEST_NAME).contains(&name.chars().count()) {
+        return Ok(name.to_owned());
+    }
+    Err(refuse(
+        &fields.path("name"),
+        format!("a name has 1 to {LONGEST_NAME} characters"),
+    ))
+}
+
+pub(super) fn text<'v>(value: &'v Value, path: &str) -> Result<&'v str, Refusal> {
+    match value {
+        Value::Text(text) => Ok(text),
+        other => Err(refuse(
+            path,
+            format!("a string is expected, not {}", other.describe()),
+        )),
+    }
+}
+
+pub(super) fn one_of<T>(
+    fields: &Fields<'_>,
+    name: &str,
+    parse: impl Fn(&str) -> Option<T>,
+    expected: &str,
+) -> Result<T, Refusal> {
+    let text = fields.text(name)?;
+    parse(text).ok_or_else(|| {
+        refuse(
+            &fields.path(name),
+            format!("`{text}` is none of {expected}"),
+        )
+    })
+}
+
+/// An amount above nought, if it is given.
+pub(super) fn credits(fields: &Fields<'_>, name: &str) -> Result<Option<Credits>, Refusal> {
+    let Some(value) = fields.given(name) else {
+        return Ok(None);
+    };
+    let credits = Credits::parse(value, &fields.path(name))?;
+    if credits.is_positive() {
+        return Ok(Some(credits));
+    }
+    Err(refuse(
+        &fields.path(name),
+        "the amount must be above 0".to_owned(),
+    ))
+}
+
+pub(super) fn whole(
+    fields: &Fields<'_>,
+    name: &str,
+    least: u64,
+    most: u64,
+) -> Result<u64, Refusal> {
+    match fields.given(name) {
+        None => Err(fields.missing(name)),
+        // The bounds are at most 2⁵³ - 1, so that doubles state them exactly.
+        Some(Value::Number(number))
+            if *number >= least as f64 && *number <= most as f64 && number.trunc() == *number =>
+        {
+            Ok(*number as u64)
+        }
+        Some(other) => Err(fields.wrong(
+            name,
+            &format!("a whole number from {least} to {most}"),
+            other,
+        )),
+    }
+}
+
+pub(super) fn refuse(path: &str, detail: String) -> Refusal {
+    Refusal::new(Code::InvalidCatalog, detail).at(path)
+}

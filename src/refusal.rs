@@ -1,0 +1,146 @@
+//! What the core answers when it says no: the caller's situation, never a fault of ours.
+
+use crate::credits::Credits;
+
+/// Every reason for a refusal: the closed list that callers may branch on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// A field is missing, unknown, or of the wrong type.
+    InvalidRequest,
+    /// The catalog has no such model.
+    UnknownModel,
+    /// No such meter, or the model has no rate for it.
+    UnknownMeter,
+    /// A quantity is negative, fractional where it must be whole, or no number.
+    InvalidQuantity,
+    /// An amount of credits is negative, too fine, or no number.
+    InvalidCredits,
+    /// An amount or a price is 10⁹ credits or more.
+    AmountTooLarge,
+    /// The catalog has no such plan.
+    UnknownPlan,
+    /// The catalog has no such perk.
+    UnknownPerk,
+    /// The account's plan has no such limited feature.
+    UnknownFeature,
+    /// Not the IANA name of a time zone.
+    InvalidTimeZone,
+    /// A cursor that no page gave.
+    InvalidCursor,
+    /// A usage format that nobody has.
+    UnknownUsageFormat,
+    /// A catalog that cannot be used.
+    InvalidCatalog,
+    /// An account snapshot that cannot be read.
+    InvalidAccount,
+    /// A POST that moves credits came without an idempotency key.
+    IdempotencyKeyRequired,
+    /// The account's credits, or what it owes, do not allow it.
+    InsufficientCredits,
+    /// A limited feature is used up.
+    EntitlementExhausted,
+    /// There is no such account.
+    AccountNotFound,
+    /// There is no such hold.
+    HoldNotFound,
+    /// There is no such charge.
+    ChargeNotFound,
+    /// There is no such grant.
+    GrantNotFound,
+    /// The account exists, opened otherwise.
+    AccountExists,
+    /// A legacy plan cannot be entered.
+    PlanTransitionForbidden,
+    /// The hold was captured, released, or lapsed.
+    HoldNotOpen,
+    /// More would be given back than the charge took.
+    RefundExceedsCharge,
+    /// The grant has ended already.
+    GrantEnded,
+    /// The key was used for something else.
+    IdempotencyKeyReused,
+}
+
+impl Code {
+    /// The code as callers see it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Code::InvalidRequest => "invalid_request",
+            Code::UnknownModel => "unknown_model",
+            Code::UnknownMeter => "unknown_meter",
+            Code::InvalidQuantity => "invalid_quantity",
+            Code::InvalidCredits => "invalid_credits",
+            Code::AmountTooLarge => "amount_too_large",
+            Code::UnknownPlan => "unknown_plan",
+            Code::UnknownPerk => "unknown_perk",
+            Code::UnknownFeature => "unknown_feature",
+            Code::InvalidTimeZone => "invalid_time_zone",
+            Code::InvalidCursor => "invalid_cursor",
+            Code::UnknownUsageFormat => "unknown_usage_format",
+            Code::InvalidCatalog => "invalid_catalog",
+            Code::InvalidAccount => "invalid_account",
+            Code::IdempotencyKeyRequired => "idempotency_key_required",
+            Code::InsufficientCredits => "insufficient_credits",
+            Code::EntitlementExhausted => "entitlement_exhausted",
+            Code::AccountNotFound => "account_not_found",
+            Code::HoldNotFound => "hold_not_found",
+            Code::ChargeNotFound => "charge_not_found",
+            Code::GrantNotFound => "grant_not_found",
+            Code::AccountExists => "account_exists",
+            Code::PlanTransitionForbidden => "plan_transition_forbidden",
+            Code::HoldNotOpen => "hold_not_open",
+            Code::RefundExceedsCharge => "refund_exceeds_charge",
+            Code::GrantEnded => "grant_ended",
+            Code::IdempotencyKeyReused => "idempotency_key_reused",
+        }
+    }
+}
+
+/// The figures behind a refusal for want of credits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// What the request needs.
+    pub required: Credits,
+    /// What could pay for this request.
+    pub available: Credits,
+    /// What the account owes.
+    pub owed: Credits,
+}
+
+impl Shortage {
+    /// What is missing: required + owed - available.
+    pub fn shortfall(&self) -> Credits {
+        (self.required + self.owed).less(self.available)
+    }
+}
+
+/// A refusal: why, in words, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason.
+    pub code: Code,
+    /// One sentence in lower case that names the figure or the field at fault.
+    pub detail: String,
+    /// Where in the request, such as `items[1].usage.seconds`.
+    pub field: Option<String>,
+    /// The figures, where credits are what is missing.
+    pub shortage: Option<Shortage>,
+}
+
+impl Refusal {
+    /// A refusal without a place.
+    pub fn new(code: Code, detail: impl Into<String>) -> Refusal {
+        Refusal {
+            code,
+            detail: detail.into(),
+            field: None,
+            shortage: None,
+        }
+    }
+
+    /// The same refusal, at a place of the request. A place that it has already is kept.
+    pub fn at(mut self, field: &str) -> Refusal {
+        self.field.get_or_insert_with(|| field.to_owned());
+        self
+    }
+}
