@@ -1,0 +1,194 @@
+//! Snapshots: an account as its holder fetched it, read back so that a browser can preview what the Worker would say.
+
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error, F64Deserializer};
+
+use crate::credits::Credits;
+use crate::entry::Balance;
+use crate::estimate::Wallet;
+use crate::grant::{Category, Grant, GrantKind, GrantStatus};
+use crate::refusal::{Code, Refusal};
+use crate::time::Instant;
+use crate::value::{Fields, Value};
+
+/// Every kind that a balance may list.
+const KINDS: [GrantKind; 8] = [
+    GrantKind::Daily,
+    GrantKind::Monthly,
+    GrantKind::Bonus,
+    GrantKind::Pack,
+    GrantKind::Invitation,
+    GrantKind::Promotion,
+    GrantKind::Refund,
+    GrantKind::Adjustment,
+];
+
+/// What an estimate needs of an account, as of the moment at which the account was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    perks: Vec<String>,
+    // INVARIANT: in the order of burning.
+    grants: Vec<Grant>,
+    balance: Balance,
+}
+
+impl Snapshot {
+    /// Reads an account, or just its balance, as callers see it: what [`AccountView`](crate::view::AccountView)
+    /// and [`BalanceView`](crate::view::BalanceView) serialise to. Only an account has perks. Fields that are
+    /// not needed are passed over, so that accounts may have more of them one day.
+    ///
+    /// # Errors
+    /// `invalid_account`, at the field that is missing, of the wrong type, or contradicts the grants.
+    pub fn parse(value: &Value) -> Result<Snapshot, Refusal> {
+        read(value).map_err(|refusal| Refusal {
+            code: Code::InvalidAccount,
+            ..refusal
+        })
+    }
+
+    /// What an estimate looks at.
+    pub fn wallet(&self) -> Wallet<'_> {
+        Wallet {
+            perks: &self.perks,
+            grants: &self.grants,
+            balance: self.balance,
+        }
+    }
+}
+
+fn read(value: &Value) -> Result<Snapshot, Refusal> {
+    let account = any_fields(value, "")?;
+    let Some(balance) = account.given("balance") else {
+        return read_balance(&account, Vec::new());
+    };
+    let perks = account.optional_texts("perks")?.unwrap_or_default();
+    let perks = perks.into_iter().map(str::to_owned).collect();
+    read_balance(&any_fields(balance, "balance")?, perks)
+}
+
+fn read_balance(fields: &Fields<'_>, perks: Vec<String>) -> Result<Snapshot, Refusal> {
+    let as_of = Instant::parse(fields.text("as_of")?, &fields.path("as_of"))?;
+    let items = match fields.given("grants") {
+        None => return Err(fields.missing("grants")),
+        Some(Value::List(items)) => items,
+        Some(other) => return Err(fields.wrong("grants", "an array", other)),
+    };
+    let mut grants: Vec<Grant> = Vec::with_capacity(items.len());
+    for (position, item) in items.iter().enumerate() {
+        let path = format!("{}[{position}]", fields.path("grants"));
+        let grant = read_grant(&any_fields(item, &path)?, as_of)?;
+        // They come in this order, but a snapshot may have been through other hands.
+        let place = grants.partition_point(|known| known.burning_order(&grant).is_lt());
+        grants.insert(place, grant);
+    }
+    let active = grants.iter().filter(|grant| grant.is_active());
+    let balance = Balance {
+        available: active.map(|grant| grant.remaining).sum(),
+        held: grants.iter().map(|grant| grant.held).sum(),
+        owed: amount(fields, "owed")?,
+    };
+    agrees(fields, "available", balance.available)?;
+    agrees(fields, "held", balance.held)?;
+    Ok(Snapshot {
+        perks,
+        grants,
+        balance,
+    })
+}
+
+fn read_grant(fields: &Fields<'_>, as_of: Instant) -> Result<Grant, Refusal> {
+    let remaining = amount(fields, "remaining")?;
+    let held = amount(fields, "held")?;
+    let scope = fields.optional_texts("scope")?;
+    let effective_at = fields.text("effective_at")?;
+    let effective_at = Instant::parse(effective_at, &fields.path("effective_at"))?;
+    let expires_at = fields
+        .optional_text("expires_at")?
+        .map(|text| Instant::parse(text, &fields.path("expires_at")))
+        .transpose()?;
+    Ok(Grant {
+        id: fields.text("id")?.to_owned(),
+        kind: named(fields, "kind", KINDS, GrantKind::as_str)?,
+        category: named(
+            fields,
+            "category",
+            [Category::Promo, Category::Paid],
+            category,
+        )?,
+        // What is gone from it is nobody's concern here.
+        credits: remaining + held,
+        remaining,
+        held,
+        spent: Credits::ZERO,
+        expired: Credits::ZERO,
+        voided: Credits::ZERO,
+        priority: fields
+            .optional_whole("priority", 0, 100)?
+            .and_then(|priority| u8::try_from(priority).ok())
+            .ok_or_else(|| fields.missing("priority"))?,
+        scope: scope.map(|tags| tags.into_iter().map(str::to_owned).collect()),
+        effective_at,
+        expires_at,
+        status: if expires_at.is_some_and(|end| end <= as_of) {
+            GrantStatus::Expired
+        } else if effective_at > as_of {
+            GrantStatus::Scheduled
+        } else {
+            GrantStatus::Active
+        },
+    })
+}
+
+/// The fields of an object that may have any.
+fn any_fields<'a>(value: &'a Value, path: &'a str) -> Result<Fields<'a>, Refusal> {
+    let names: Vec<&str> = match value {
+        Value::Map(entries) => entries.iter().map(|(name, _)| name.as_str()).collect(),
+        _ => Vec::new(),
+    };
+    Fields::read(value, path, &names)
+}
+
+fn amount(fields: &Fields<'_>, name: &str) -> Result<Credits, Refusal> {
+    let value = fields.given(name).ok_or_else(|| fields.missing(name))?;
+    Credits::parse(value, &fields.path(name))
+}
+
+/// Refuses a figure that is not what the grants add up to: then parts of two snapshots have been mixed.
+fn agrees(fields: &Fields<'_>, name: &str, sum: Credits) -> Result<(), Refusal> {
+    let value = fields.given(name).ok_or_else(|| fields.missing(name))?;
+    // A sum of many grants may be beyond what a caller can write.
+    let stated = match value {
+        Value::Number(number) => {
+            let number: F64Deserializer<Error> = (*number).into_deserializer();
+            Credits::deserialize(number).ok()
+        }
+        _ => None,
+    };
+    if stated == Some(sum) {
+        return Ok(());
+    }
+    Err(fields.wrong(name, &format!("what the grants add up to, {sum}"), value))
+}
+
+fn named<T: Copy, const N: usize>(
+    fields: &Fields<'_>,
+    name: &str,
+    all: [T; N],
+    as_str: impl Fn(T) -> &'static str,
+) -> Result<T, Refusal> {
+    let text = fields.text(name)?;
+    all.into_iter()
+        .find(|one| as_str(*one) == text)
+        .ok_or_else(|| {
+            let detail = format!("`{text}` is no {name} of a grant");
+            Refusal::new(Code::InvalidAccount, detail).at(&fields.path(name))
+        })
+}
+
+const fn category(category: Category) -> &'static str {
+    match category {
+        Category::Promo => "promo",
+        Category::Paid => "paid",
+    }
+}
