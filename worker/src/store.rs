@@ -1,0 +1,486 @@
+//! The store: one account's journal and what is derived from it, in the object's SQLite.
+//!
+//! `entries` is the truth. `snapshots` and `records` are caches of it: without them everything is read from the
+//! journal again, which takes longer and changes nothing.
+
+use std::rc::Rc;
+
+use edge_credits::account::Account;
+use edge_credits::archive::{Archive, Record};
+use edge_credits::catalog::Catalog;
+use edge_credits::charge::{Charge, Standing};
+use edge_credits::entry::{Entry, Event};
+use edge_credits::grant::Grant;
+use edge_credits::hold::Hold;
+use edge_credits::ids::{ChargeId, HoldId};
+use edge_credits::time::Instant;
+use edge_credits::usage::DayUsage;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use worker::{SqlStorage, SqlStorageValue, State};
+
+use crate::problem::Problem;
+use crate::transaction;
+
+/// The form of a snapshot's body. A snapshot of another form is passed over.
+const SNAPSHOT_VERSION: i64 = 1;
+/// After so many entries the state is written as a snapshot, so that waking never replays more.
+const ENTRIES_PER_SNAPSHOT: u64 = 256;
+/// How many entries are read at a time when the whole journal is replayed.
+const REPLAY_PAGE: u64 = 1_000;
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS entries (
+        seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, hold INTEGER,
+        models TEXT NOT NULL, key TEXT, content TEXT, body TEXT NOT NULL) STRICT;
+    CREATE UNIQUE INDEX IF NOT EXISTS entries_by_key ON entries (key) WHERE key IS NOT NULL;
+    CREATE TABLE IF NOT EXISTS snapshots (
+        seq INTEGER PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS records (
+        kind TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS catalogs (
+        hash TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;";
+
+/// The database of one account.
+pub(crate) struct Store {
+    sql: SqlStorage,
+    storage: worker::durable::Storage,
+}
+
+/// What the journal adds up to, and how many of its entries no snapshot has.
+pub(crate) struct Loaded {
+    pub(crate) account: Option<Account>,
+    pub(crate) tail: u64,
+}
+
+/// A call that was answered before: what it said, and the entry that it made.
+pub(crate) struct Answered {
+    pub(crate) content: String,
+    pub(crate) entry: Entry,
+}
+
+/// A command's key and what it said.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyedContent<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) content: &'a str,
+}
+
+#[derive(Deserialize)]
+struct BodyRow {
+    body: String,
+}
+
+#[derive(Deserialize)]
+struct SeqBodyRow {
+    seq: u64,
+    body: String,
+}
+
+impl Store {
+    pub(crate) fn new(state: &State) -> Store {
+        let storage = state.storage();
+        Store {
+            sql: storage.sql(),
+            storage,
+        }
+    }
+
+    /// Reads the state: the latest snapshot and the entries after it.
+    pub(crate) fn load(&self) -> Result<Loaded, Problem> {
+        #[derive(Deserialize)]
+        struct Row {
+            #[serde(rename = "n")]
+            tables: u64,
+        }
+        let tables: Vec<Row> = self.rows(
+            "SELECT count(*) AS n FROM sqlite_master WHERE type = 'table' AND name = 'entries'",
+            vec![],
+        )?;
+        if tables.first().is_none_or(|row| row.tables == 0) {
+            return Ok(Loaded {
+                account: None,
+                tail: 0,
+            });
+        }
+        self.fold_to(u64::MAX)
+    }
+
+    /// The state after the entry `last`, or the latest if there are fewer.
+    pub(crate) fn fold_to(&self, last: u64) -> Result<Loaded, Problem> {
+        let last = last.min(LAST_SEQ);
+        let snapshots: Vec<SeqBodyRow> = self.rows(
+            "SELECT seq, body FROM snapshots WHERE seq <= ? AND version = ? ORDER BY seq DESC LIMIT 1",
+            vec![number(last), SqlStorageValue::Integer(SNAPSHOT_VERSION)],
+        )?;
+        let (mut account, mut seq) = (None, 0);
+        if let Some(row) = snapshots.into_iter().next() {
+            account = Some(serde_json::from_str::<Account>(&row.body)?);
+            seq = row.seq;
+        }
+        let from_the_beginning = account.is_none();
+        let mut tail = 0_u64;
+        loop {
+            let rows: Vec<SeqBodyRow> = self.rows(
+                "SELECT seq, body FROM entries WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+                vec![number(seq), number(last), number(REPLAY_PAGE)],
+            )?;
+            let full = rows.len() as u64 == REPLAY_PAGE;
+            for row in rows {
+                let entry: Entry = serde_json::from_str(&row.body)?;
+                let departed = Account::apply(&mut account, &entry);
+                if from_the_beginning {
+                    // Records are a cache like snapshots: where these are gone, those may be.
+                    departed
+                        .iter()
+                        .try_for_each(|record| self.put_record(record, row.seq))?;
+                }
+                seq = row.seq;
+                tail = tail.saturating_add(1);
+            }
+            if !full {
+                return Ok(Loaded { account, tail });
+            }
+        }
+    }
+
+    /// Writes entries and everything that follows from them, or nothing at all.
+    pub(crate) fn commit(
+        &self,
+        entries: &[Entry],
+        departed: &[(u64, Record)],
+        after: &Account,
+        tail: u64,
+        keyed: Option<KeyedContent<'_>>,
+        catalog: &Catalog,
+    ) -> Result<u64, Problem> {
+        let first = entries.first().is_some_and(|entry| entry.seq == 1);
+        let tail = tail.saturating_add(entries.len() as u64);
+        let snapshot = tail >= ENTRIES_PER_SNAPSHOT;
+        transaction::run(&self.storage, || {
+            if first {
+                self.run(SCHEMA, vec![])?;
+            }
+            for entry in entries {
+                let made_by_command = entries.last().is_some_and(|last| last.seq == entry.seq);
+                self.put_entry(entry, keyed.filter(|_| made_by_command))?;
+                if names_catalog(entry, catalog) {
+                    self.put_catalog(catalog)?;
+                }
+            }
+            departed
+                .iter()
+                .try_for_each(|(seq, record)| self.put_record(record, *seq))?;
+            if snapshot {
+                self.put_snapshot(after)
+            } else {
+                Ok(())
+            }
+        })?;
+        Ok(if snapshot { 0 } else { tail })
+    }
+
+    fn put_entry(&self, entry: &Entry, keyed: Option<KeyedContent<'_>>) -> Result<(), Problem> {
+        let hold = match &entry.event {
+            Event::Captured { hold, .. }
+            | Event::Released { hold, .. }
+            | Event::Lapsed { hold, .. } => number(hold.id.0),
+            _ => SqlStorageValue::Null,
+        };
+        let models = entry.event.models();
+        let models = if models.is_empty() {
+            String::new()
+        } else {
+            format!(",{},", models.join(","))
+        };
+        self.run(
+            "INSERT INTO entries (seq, at, kind, hold, models, key, content, body) VALUES (?,?,?,?,?,?,?,?)",
+            vec![
+                number(entry.seq),
+                SqlStorageValue::Integer(entry.at.millis()),
+                entry.event.kind().into(),
+                hold,
+                models.into(),
+                keyed.map(|keyed| keyed.key).into(),
+                keyed.map(|keyed| keyed.content).into(),
+                serde_json::to_string(entry)?.into(),
+            ],
+        )
+    }
+
+    fn put_record(&self, record: &Record, seq: u64) -> Result<(), Problem> {
+        let (kind, id, seq, body) = match record {
+            Record::Grant(grant) => (
+                "grant",
+                grant.id.clone(),
+                seq,
+                serde_json::to_string(grant)?,
+            ),
+            Record::Standing(standing) => (
+                "standing",
+                standing.charge.to_string(),
+                seq,
+                serde_json::to_string(standing)?,
+            ),
+            Record::Hold(hold) => (
+                "hold",
+                hold.id.to_string(),
+                seq,
+                serde_json::to_string(hold)?,
+            ),
+            Record::Day(day) => (
+                "day",
+                day.seq.to_string(),
+                day.seq,
+                serde_json::to_string(day)?,
+            ),
+        };
+        self.run(
+            "INSERT OR REPLACE INTO records (kind, id, seq, body) VALUES (?,?,?,?)",
+            vec![kind.into(), id.into(), number(seq), body.into()],
+        )
+    }
+
+    fn put_snapshot(&self, account: &Account) -> Result<(), Problem> {
+        self.run(
+            "INSERT OR REPLACE INTO snapshots (seq, version, body) VALUES (?,?,?)",
+            vec![
+                number(account.seq),
+                SqlStorageValue::Integer(SNAPSHOT_VERSION),
+                serde_json::to_string(account)?.into(),
+            ],
+        )
+    }
+
+    /// Keeps the catalog that an entry was priced with. It is written once.
+    fn put_catalog(&self, catalog: &Catalog) -> Result<(), Problem> {
+        let known: Vec<HashRow> = self.rows(
+            "SELECT hash FROM catalogs WHERE hash = ?",
+            vec![catalog.hash().into()],
+        )?;
+        if known.is_empty() {
+            self.run(
+                "INSERT INTO catalogs (hash, body) VALUES (?,?)",
+                vec![
+                    catalog.hash().into(),
+                    serde_json::to_string(catalog)?.into(),
+                ],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// A catalog that some entry was priced with.
+    pub(crate) fn catalog(&self, hash: &str) -> Result<Option<Rc<Catalog>>, Problem> {
+        let rows: Vec<BodyRow> = self.rows(
+            "SELECT body FROM catalogs WHERE hash = ?",
+            vec![hash.into()],
+        )?;
+        match rows.first() {
+            None => Ok(None),
+            Some(row) => Ok(Some(Rc::new(Catalog::parse(&serde_json::from_str(
+                &row.body,
+            )?)?))),
+        }
+    }
+
+    /// The call that used this key, if one did.
+    pub(crate) fn answered(&self, key: &str) -> Result<Option<Answered>, Problem> {
+        #[derive(Deserialize)]
+        struct Row {
+            content: String,
+            body: String,
+        }
+        let rows: Vec<Row> = self.rows(
+            "SELECT content, body FROM entries WHERE key = ?",
+            vec![key.into()],
+        )?;
+        rows.into_iter()
+            .next()
+            .map(|row| {
+                Ok(Answered {
+                    content: row.content,
+                    entry: serde_json::from_str(&row.body)?,
+                })
+            })
+            .transpose()
+    }
+
+    /// The number of the last entry at or before `at`; 0 if there is none.
+    ///
+    /// Times never decrease along the journal, so that its own order is index enough.
+    pub(crate) fn last_seq_at(&self, at: Instant, last: u64) -> Result<u64, Problem> {
+        #[derive(Deserialize)]
+        struct Row {
+            at: i64,
+        }
+        let (mut low, mut high) = (0_u64, last);
+        while low < high {
+            let middle = low.midpoint(high).saturating_add(1).min(high);
+            let rows: Vec<Row> =
+                self.rows("SELECT at FROM entries WHERE seq = ?", vec![number(middle)])?;
+            if rows.first().is_some_and(|row| row.at <= at.millis()) {
+                low = middle;
+            } else {
+                high = middle.saturating_sub(1);
+            }
+        }
+        Ok(low)
+    }
+
+    /// The bodies of entries with numbers from `first` to `last`, as they are stored, with their numbers.
+    pub(crate) fn entry_bodies(&self, page: &EntryPage<'_>) -> Result<Vec<(u64, String)>, Problem> {
+        let mut query = String::from("SELECT seq, body FROM entries WHERE seq >= ? AND seq <= ?");
+        let mut values = vec![number(page.first), number(page.last)];
+        if let Some(kind) = page.kind {
+            query.push_str(" AND kind = ?");
+            values.push(kind.into());
+        }
+        if let Some(model) = page.model {
+            query.push_str(" AND instr(models, ?) > 0");
+            values.push(format!(",{model},").into());
+        }
+        query.push_str(if page.ascending {
+            " ORDER BY seq LIMIT ?"
+        } else {
+            " ORDER BY seq DESC LIMIT ?"
+        });
+        values.push(number(page.limit));
+        let rows: Vec<SeqBodyRow> = self.rows(&query, values)?;
+        Ok(rows.into_iter().map(|row| (row.seq, row.body)).collect())
+    }
+
+    /// Grants that have left the state, newest first, before this place.
+    pub(crate) fn departed_grants(
+        &self,
+        before: (u64, &str),
+        limit: u64,
+    ) -> Result<Vec<(u64, Grant)>, Problem> {
+        let rows: Vec<SeqBodyRow> = self.rows(
+            "SELECT seq, body FROM records WHERE kind = 'grant' AND (seq, id) < (?, ?)
+             ORDER BY seq DESC, id DESC LIMIT ?",
+            vec![number(before.0), before.1.into(), number(limit)],
+        )?;
+        rows.into_iter()
+            .map(|row| Ok((row.seq, serde_json::from_str(&row.body)?)))
+            .collect()
+    }
+
+    /// The days of usage that ended, of those that began with an entry from `first` to `last`, and the one that
+    /// `first` falls in.
+    pub(crate) fn days(&self, first: u64, last: u64) -> Result<Vec<DayUsage>, Problem> {
+        let rows: Vec<BodyRow> = self.rows(
+            "SELECT body FROM records WHERE kind = 'day' AND seq <= ? AND seq >= coalesce(
+                (SELECT max(seq) FROM records WHERE kind = 'day' AND seq <= ?), 0) ORDER BY seq",
+            vec![number(last), number(first)],
+        )?;
+        rows.into_iter()
+            .map(|row| Ok(serde_json::from_str(&row.body)?))
+            .collect()
+    }
+
+    fn record<T: DeserializeOwned>(&self, kind: &str, id: &str) -> Result<Option<T>, Problem> {
+        let rows: Vec<BodyRow> = self.rows(
+            "SELECT body FROM records WHERE kind = ? AND id = ?",
+            vec![kind.into(), id.into()],
+        )?;
+        rows.first()
+            .map(|row| Ok(serde_json::from_str(&row.body)?))
+            .transpose()
+    }
+
+    fn entry(&self, seq: u64) -> Result<Option<Entry>, Problem> {
+        let rows: Vec<BodyRow> =
+            self.rows("SELECT body FROM entries WHERE seq = ?", vec![number(seq)])?;
+        rows.first()
+            .map(|row| Ok(serde_json::from_str(&row.body)?))
+            .transpose()
+    }
+
+    fn rows<T: DeserializeOwned>(
+        &self,
+        query: &str,
+        values: Vec<SqlStorageValue>,
+    ) -> Result<Vec<T>, Problem> {
+        Ok(self.sql.exec(query, values)?.to_array()?)
+    }
+
+    fn run(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<(), Problem> {
+        self.sql.exec(query, values)?;
+        Ok(())
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+struct HashRow {
+    hash: String,
+}
+
+/// Which entries a page has.
+pub(crate) struct EntryPage<'a> {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    pub(crate) kind: Option<&'a str>,
+    pub(crate) model: Option<&'a str>,
+    pub(crate) ascending: bool,
+    pub(crate) limit: u64,
+}
+
+/// The largest number that survives a double.
+pub(crate) const LAST_SEQ: u64 = (1 << 53) - 1;
+
+fn number(value: u64) -> SqlStorageValue {
+    SqlStorageValue::Integer(i64::try_from(value.min(LAST_SEQ)).unwrap_or(i64::MAX))
+}
+
+fn names_catalog(entry: &Entry, catalog: &Catalog) -> bool {
+    match &entry.event {
+        Event::Held { hold } => hold.catalog == catalog.hash(),
+        event => event
+            .charge()
+            .is_some_and(|charge| charge.catalog == catalog.hash()),
+    }
+}
+
+impl Archive for Store {
+    type Fault = Problem;
+
+    /// A hold that lapsed has a record; one that was captured or released, an entry soon after it was made.
+    fn hold(&self, id: HoldId) -> Result<Option<Hold>, Problem> {
+        if let Some(hold) = self.record("hold", &id.to_string())? {
+            return Ok(Some(hold));
+        }
+        let made = self.entry(id.0)?.and_then(|entry| match entry.event {
+            Event::Held { hold } => Some(hold),
+            _ => None,
+        });
+        let Some(made) = made else {
+            return Ok(None);
+        };
+        let ends: Vec<BodyRow> = self.rows(
+            "SELECT body FROM entries WHERE seq > ? AND hold = ? ORDER BY seq LIMIT 1",
+            vec![number(id.0), number(id.0)],
+        )?;
+        let Some(end) = ends.first() else {
+            return Ok(Some(made));
+        };
+        let end: Entry = serde_json::from_str(&end.body)?;
+        Ok(end.event.hold().cloned())
+    }
+
+    fn charge(&self, id: ChargeId) -> Result<Option<Charge>, Problem> {
+        Ok(self.entry(id.0)?.and_then(|entry| match entry.event {
+            Event::Charged { charge } | Event::Captured { charge, .. } => Some(charge),
+            _ => None,
+        }))
+    }
+
+    fn standing(&self, id: ChargeId) -> Result<Option<Standing>, Problem> {
+        self.record("standing", &id.to_string())
+    }
+
+    fn grant(&self, id: &str) -> Result<Option<Grant>, Problem> {
+        self.record("grant", id)
+    }
+}
