@@ -1,0 +1,102 @@
+// The Worker's entry point: hands what arrives to the Rust module, and after a panic starts that afresh. A panic in
+// wasm leaves the module's memory in an unknown state, so the next call gets a new module, and every account object
+// is rebuilt in it from its journal.
+
+import { WorkerEntrypoint } from 'cloudflare:workers'
+import * as rust from './index.js'
+
+const health = rust.__worker_init_state() // Shared with the `worker` crate, whose panic hook sets `criticalError`.
+
+function reviveAfterPanic() {
+  if (!health.criticalError) return
+  console.log('starting the Rust module afresh after a panic')
+  rust.__wbg_reset_state()
+  health.criticalError = false
+  health.instanceId++
+}
+
+const underWay = new Set()
+let lastPanic = null
+
+/** What was under way in the module can no more come to an end there, so it is told at once. */
+function noticePanic(error) {
+  if (!(error instanceof WebAssembly.RuntimeError) || error === lastPanic) return
+  lastPanic = error
+  console.error('the Rust module trapped', error)
+  health.criticalError = true
+  for (const giveUp of underWay) giveUp(error)
+}
+
+async function guarded(call) {
+  reviveAfterPanic()
+  const { promise: panic, reject: giveUp } = Promise.withResolvers()
+  underWay.add(giveUp)
+  try {
+    return await Promise.race([call(), panic])
+  } catch (error) {
+    noticePanic(error)
+    throw error
+  } finally {
+    underWay.delete(giveUp)
+  }
+}
+
+addEventListener('error', (event) => noticePanic(event.error))
+
+/** A Durable Object class whose instances are rebuilt when the module they lived in is gone. */
+function durable(RustClass) {
+  class Durable {
+    #build
+    #object
+    #builtIn
+
+    constructor(state, env) {
+      this.#build = () => {
+        this.#object = new RustClass(state, env)
+        this.#builtIn = health.instanceId
+      }
+      try {
+        reviveAfterPanic()
+        this.#build()
+      } catch (error) {
+        health.criticalError = true
+        throw error
+      }
+    }
+
+    static handle(name) {
+      Durable.prototype[name] = function (...args) {
+        return guarded(() => {
+          if (this.#builtIn !== health.instanceId) this.#build()
+          return this.#object[name](...args)
+        })
+      }
+    }
+  }
+  // Only the handlers that the Rust class has: the runtime looks at which are there.
+  for (const name of ['fetch', 'alarm', 'webSocketMessage', 'webSocketClose', 'webSocketError']) {
+    if (name in RustClass.prototype) Durable.handle(name)
+  }
+  return Durable
+}
+
+export const Account = durable(rust.Account)
+
+const FAULT = JSON.stringify({
+  type: 'about:blank',
+  title: 'Internal Server Error',
+  status: 500,
+  code: 'internal',
+  detail: 'something failed on our side; it is safe to try again with the same Idempotency-Key',
+})
+
+export default class extends WorkerEntrypoint {
+  async fetch(request) {
+    try {
+      return await guarded(() => rust.fetch(request, this.env, this.ctx))
+    } catch (error) {
+      if (error !== lastPanic) console.error('no answer from the Rust module', error)
+      return new Response(FAULT, { status: 500, headers: { 'Content-Type': 'application/problem+json' } })
+    }
+  }
+}
