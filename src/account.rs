@@ -9,6 +9,7 @@ use crate::entry::{Balance, Opening};
 use crate::grant::Grant;
 use crate::hold::Hold;
 use crate::ids::HoldId;
+use crate::invitation::Invitations;
 use crate::time::Instant;
 use crate::usage::Usage;
 
@@ -51,6 +52,9 @@ pub struct Account {
     pub debts: Vec<Standing>,
     /// How much of each limited feature is in use, sorted by name.
     pub features: Vec<(String, u64)>,
+    /// The code that it redeemed, and the redemptions of its own.
+    #[serde(default, skip_serializing_if = "Invitations::is_empty")]
+    pub invitations: Invitations,
     /// What it used.
     pub usage: Usage,
 }

@@ -58,11 +58,11 @@ impl Entry {
         }
     }
 
-    /// Whether the command made something new: a grant, a hold, or a direct charge.
+    /// Whether the command made what its caller asked for: a grant, a hold, or a direct charge.
     pub fn creates(&self) -> bool {
         matches!(
             self.event,
-            Event::Granted { .. } | Event::Held { .. } | Event::Charged { .. }
+            Event::Granted { source: None, .. } | Event::Held { .. } | Event::Charged { .. }
         )
     }
 }

@@ -5,9 +5,10 @@ use crate::archive::Record;
 use crate::calendar::{Anchor, Zone};
 use crate::charge::{Charge, Payment, Standing};
 use crate::credits::Credits;
-use crate::entry::{Allowance, Entry, Event, FeatureCount, Opening};
+use crate::entry::{Entry, Event, FeatureCount, Opening, Source};
 use crate::grant::{Draw, Grant, GrantStatus};
 use crate::hold::{Hold, HoldStatus};
+use crate::invitation::Invitations;
 use crate::time::Instant;
 
 impl Account {
@@ -49,6 +50,7 @@ impl Account {
             holds: Vec::new(),
             debts: Vec::new(),
             features: Vec::new(),
+            invitations: Invitations::default(),
             usage: crate::usage::Usage::default(),
         }
     }
@@ -102,11 +104,11 @@ impl Account {
             Event::Granted {
                 grant,
                 payments,
-                allowance,
+                source,
             } => {
                 self.put_grant(grant);
                 self.pay_debts(payments, departed);
-                self.note_allowance(allowance.as_ref(), grant);
+                self.note_source(source.as_ref(), grant);
             }
             Event::Started { grant, payments } => {
                 self.put_grant(grant);
@@ -195,10 +197,14 @@ impl Account {
         }
     }
 
-    fn note_allowance(&mut self, allowance: Option<&Allowance>, grant: &Grant) {
-        match allowance {
-            None => {}
-            Some(Allowance::Day { start, end, .. }) => match &mut self.day {
+    fn note_source(&mut self, source: Option<&Source>, grant: &Grant) {
+        match source {
+            None | Some(Source::Payment { .. }) => {}
+            Some(Source::Invited { code }) => self.invitations.redeemed = Some(code.clone()),
+            Some(Source::Inviting { redemption }) => {
+                self.invitations.rewarded.push(redemption.clone());
+            }
+            Some(Source::Day { start, end, .. }) => match &mut self.day {
                 Some(day) if day.end == *end => day.granted += grant.credits,
                 day => {
                     *day = Some(CreditDay {
@@ -208,7 +214,7 @@ impl Account {
                     });
                 }
             },
-            Some(Allowance::Period { plan, index }) => match &mut self.month {
+            Some(Source::Period { plan, index }) => match &mut self.month {
                 Some(month) if month.index == *index => month.plans.push(plan.clone()),
                 month => {
                     *month = Some(CreditMonth {

@@ -1,4 +1,4 @@
-//! The catalog: models, plans and perks as data, with a hash that says which prices were in force.
+//! The catalog: models, plans, perks and packs as data, with a hash that says which prices were in force.
 
 mod hash;
 mod parse;
@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::credits::Credits;
 use crate::model::Model;
+use crate::pack::Pack;
 use crate::plan::{Perk, Plan};
 use crate::refusal::{Code, Refusal};
 use crate::value::Value;
@@ -24,6 +25,7 @@ pub struct Catalog {
     models: Listing<Model>,
     plans: Listing<Plan>,
     perks: Listing<Perk>,
+    packs: Listing<Pack>,
     hash: String,
 }
 
@@ -74,6 +76,16 @@ impl Catalog {
         self.perks.find(id)
     }
 
+    /// The packs, in the order in which the catalog lists them.
+    pub fn packs(&self) -> &[Pack] {
+        &self.packs.items
+    }
+
+    /// The pack of this id, if the catalog has it.
+    pub fn pack(&self, id: &str) -> Option<&Pack> {
+        self.packs.find(id)
+    }
+
     /// The SHA-256 of the catalog's content, in hexadecimal: 64 characters. Formatting and the order of an
     /// object's fields do not count; the order of lists does, since it is what a reader of the catalog sees.
     pub fn hash(&self) -> &str {
@@ -99,6 +111,12 @@ impl Identified for Plan {
 }
 
 impl Identified for Perk {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Identified for Pack {
     fn id(&self) -> &str {
         &self.id
     }

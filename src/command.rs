@@ -4,7 +4,7 @@ use crate::calendar::Zone;
 use crate::catalog::Catalog;
 use crate::charge::OnExcess;
 use crate::credits::Credits;
-use crate::entry::Opening;
+use crate::entry::{Opening, Source};
 use crate::grant::{Category, DEFAULT_PRIORITY, GrantKind};
 use crate::hold::{DEFAULT_TTL_SECONDS, LONGEST_TTL_SECONDS};
 use crate::ids::{ChargeId, GrantId, HoldId};
@@ -96,6 +96,13 @@ pub enum Command {
     },
     /// Grants credits.
     Grant(NewGrant),
+    /// Grants what the product itself promised, once.
+    Award {
+        /// What.
+        new: NewGrant,
+        /// What for.
+        source: Source,
+    },
     /// Ends a grant.
     Void {
         /// Which.
@@ -117,7 +124,7 @@ pub enum Command {
     },
 }
 
-/// A grant that an operator gives.
+/// A grant that is to be given.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewGrant {
     /// Where it comes from.

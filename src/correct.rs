@@ -5,7 +5,7 @@ use crate::charge::{Refund, Standing};
 use crate::command::NewGrant;
 use crate::credits::Credits;
 use crate::draft::{Arrival, Draft, drawn, paid};
-use crate::entry::{Balance, Entry, Event};
+use crate::entry::{Balance, Entry, Event, Source};
 use crate::grant::{Draw, Grant, GrantKind, GrantStatus};
 use crate::ids::{ChargeId, RefundId};
 use crate::refusal::{Code, Refusal};
@@ -16,6 +16,27 @@ use crate::usage::refund_shares;
 const REFUND_MS: i64 = 30 * DAY_MS;
 
 impl Draft<'_> {
+    /// Gives what the product itself promised: for an invitation, or for money. Having it already is no refusal
+    /// but nothing to do.
+    pub(crate) fn award(
+        self,
+        new: &NewGrant,
+        source: &Source,
+        records: &Records,
+    ) -> Result<Vec<Entry>, Refusal> {
+        if !self.account.invitations.may_take(source)? || self.has_awarded(source, records) {
+            return Ok(Vec::new());
+        }
+        Ok(self.make_grant(new, Some(source.clone())))
+    }
+
+    /// A payment makes one grant, of the id that the payment gives it.
+    fn has_awarded(&self, source: &Source, records: &Records) -> bool {
+        source.grant_id().is_some_and(|id| {
+            self.account.grant(&id).is_some() || self.dormant(&id, records).is_some()
+        })
+    }
+
     pub(crate) fn grant(self, new: &NewGrant) -> Result<Vec<Entry>, Refusal> {
         let effective_at = new.effective_at.unwrap_or(self.now);
         if let Some(end) = new.expires_at
@@ -39,9 +60,17 @@ impl Draft<'_> {
             );
             return Err(Refusal::new(Code::AmountTooLarge, detail).at("credits"));
         }
+        Ok(self.make_grant(new, None))
+    }
+
+    fn make_grant(self, new: &NewGrant, source: Option<Source>) -> Vec<Entry> {
+        let effective_at = new.effective_at.unwrap_or(self.now);
         let scheduled = effective_at > self.now;
         let grant = Grant {
-            id: format!("grant_{}", self.next_seq()),
+            id: source
+                .as_ref()
+                .and_then(Source::grant_id)
+                .unwrap_or_else(|| format!("grant_{}", self.next_seq())),
             kind: new.kind,
             category: new.category,
             credits: new.credits,
@@ -65,14 +94,14 @@ impl Draft<'_> {
         } else {
             self.arrive(grant)
         };
-        Ok(self.finish(
+        self.finish(
             Event::Granted {
                 grant,
                 payments,
-                allowance: None,
+                source,
             },
             change,
-        ))
+        )
     }
 
     pub(crate) fn void(self, id: &str, records: &Records) -> Result<Vec<Entry>, Refusal> {

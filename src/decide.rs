@@ -7,7 +7,7 @@ use crate::account::Account;
 use crate::archive::{Archive, Records};
 use crate::catalog::Catalog;
 use crate::command::Command;
-use crate::draft::Draft;
+use crate::draft::{Draft, last_decision};
 use crate::entry::{Balance, Entry, Event, FeatureCount, Opening};
 use crate::plan::{Family, Feature};
 use crate::refusal::{Code, Refusal};
@@ -71,6 +71,7 @@ pub fn decide(
         Command::Charge { request, on_excess } => draft.charge(request, *on_excess),
         Command::Refund { charge, credits } => draft.refund(*charge, *credits, context.records),
         Command::Grant(new) => draft.grant(new),
+        Command::Award { new, source } => draft.award(new, source, context.records),
         Command::Void { grant } => draft.void(grant, context.records),
         Command::UseFeature { feature, quantity } => draft.use_feature(feature, *quantity),
         Command::ReturnFeature { feature, quantity } => draft.return_feature(feature, *quantity),
@@ -103,6 +104,13 @@ impl Records {
             }
             Command::Void { grant } if account.grant(grant).is_none() => {
                 records.grants.extend(archive.grant(grant)?);
+            }
+            Command::Award { source, .. } => {
+                if let Some(id) = source.grant_id()
+                    && account.grant(&id).is_none()
+                {
+                    records.grants.extend(archive.grant(&id)?);
+                }
             }
             Command::Refund { charge, .. } => {
                 records.charge = archive.charge(*charge)?;
@@ -146,7 +154,7 @@ fn open(
     let first = Entry {
         seq: 1,
         id: crate::ids::EntryId(1),
-        at: now,
+        at: now.min(last_decision()),
         credits: crate::credits::Credits::ZERO,
         balance: Balance::default(),
         event: Event::Opened {

@@ -22,12 +22,13 @@ pub(crate) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// A draft at `now`, but never before the last entry: an account's clock does not run backwards.
+    /// A draft at `now`, but never before the last entry: an account's clock does not run backwards. Nor at
+    /// the last instant there is, at which days would begin that never end.
     pub(crate) fn new(account: &'a Account, catalog: &'a Catalog, now: Instant) -> Draft<'a> {
         Draft {
             account: Cow::Borrowed(account),
             catalog,
-            now: now.max(account.last_at),
+            now: now.min(last_decision()).max(account.last_at),
             entries: Vec::new(),
             departed: Vec::new(),
         }
@@ -42,8 +43,10 @@ impl<'a> Draft<'a> {
         written.saturating_add(1)
     }
 
-    /// Adds an entry and moves the state on, since more is to follow.
+    /// Adds an entry and moves the state on, since more is to follow. What a new catalog makes due may have
+    /// begun before what is written.
     pub(crate) fn step(&mut self, at: Instant, event: Event, change: Balance) {
+        let at = at.max(self.account.last_at);
         let entry = self.entry(at, event, change);
         self.departed.extend(self.account.to_mut().advance(&entry));
         self.entries.push(entry);
@@ -107,6 +110,11 @@ impl<'a> Draft<'a> {
         }
         payments
     }
+}
+
+/// The last instant at which anything is decided.
+pub(crate) fn last_decision() -> Instant {
+    Instant::from_millis(i64::MAX).after_millis(-1)
 }
 
 /// Credits that come to a grant, or come back to it.

@@ -7,7 +7,7 @@ use crate::account::Account;
 use crate::catalog::Catalog;
 use crate::credits::Credits;
 use crate::draft::{Arrival, Draft, drawn, paid};
-use crate::entry::{Allowance, Balance, Entry, Event};
+use crate::entry::{Balance, Entry, Event, Source};
 use crate::grant::{DEFAULT_PRIORITY, Draw, Grant, GrantKind, GrantStatus};
 use crate::hold::{Hold, HoldStatus};
 use crate::plan::Plan;
@@ -108,6 +108,7 @@ impl Draft<'_> {
     /// When the next daily allowance is due, if one is by `now`.
     ///
     /// Days on which nothing happened are passed over, unless something is owed: then every one of them pays.
+    /// What a new catalog adds to a plan begins with the day of the last entry, even then.
     fn day_due(&self, plan: &Plan) -> Option<Instant> {
         plan.daily?;
         let account = &*self.account;
@@ -124,11 +125,12 @@ impl Draft<'_> {
             return None;
         }
         let next = after_last.max(account.plan_since);
-        if account.debts.is_empty() {
-            Some(next.max(account.zone.last_midnight(until)))
+        let from = if account.debts.is_empty() {
+            until
         } else {
-            Some(next)
-        }
+            account.last_at
+        };
+        Some(next.max(account.zone.last_midnight(from)))
     }
 
     /// When the next monthly allowance is due, and of which period, if one is by `now`.
@@ -144,12 +146,12 @@ impl Draft<'_> {
             }
             _ => entered,
         };
-        let present = account.anchor.index_at(self.now);
-        let index = if account.debts.is_empty() {
-            first.max(present)
+        let from = if account.debts.is_empty() {
+            self.now
         } else {
-            first
+            account.last_at
         };
+        let index = first.max(account.anchor.index_at(from));
         let at = account.anchor.start_of(index).max(account.plan_since);
         (at <= self.now).then_some((at, index))
     }
@@ -235,12 +237,12 @@ impl Draft<'_> {
         };
         let difference = daily.unwrap_or_default().less(day.granted);
         if difference.is_positive() {
-            let allowance = Allowance::Day {
-                plan,
+            let source = Source::Day {
+                plan: plan.clone(),
                 start: day.start,
                 end: day.end,
             };
-            self.grant_allowance(GrantKind::Daily, difference, at, day.end, allowance);
+            self.grant_allowance(&plan, GrantKind::Daily, difference, at, day.end, source);
         }
     }
 
@@ -252,8 +254,11 @@ impl Draft<'_> {
             .and_then(|plan| plan.monthly)
             .unwrap_or_default();
         let end = self.account.anchor.start_of(index.saturating_add(1));
-        let allowance = Allowance::Period { plan, index };
-        self.grant_allowance(GrantKind::Monthly, credits, at, end, allowance);
+        let source = Source::Period {
+            plan: plan.clone(),
+            index,
+        };
+        self.grant_allowance(&plan, GrantKind::Monthly, credits, at, end, source);
     }
 
     fn grant_day(&mut self, at: Instant) {
@@ -264,23 +269,23 @@ impl Draft<'_> {
             .and_then(|plan| plan.daily)
             .unwrap_or_default();
         let end = self.account.zone.next_midnight(at);
-        let allowance = Allowance::Day {
-            plan,
+        let source = Source::Day {
+            plan: plan.clone(),
             start: at,
             end,
         };
-        self.grant_allowance(GrantKind::Daily, credits, at, end, allowance);
+        self.grant_allowance(&plan, GrantKind::Daily, credits, at, end, source);
     }
 
     fn grant_allowance(
         &mut self,
+        plan: &str,
         kind: GrantKind,
         credits: Credits,
         at: Instant,
         end: Instant,
-        allowance: Allowance,
+        source: Source,
     ) {
-        let (Allowance::Day { plan, .. } | Allowance::Period { plan, .. }) = &allowance;
         let grant = Grant {
             id: format!("{}_{plan}_{}", kind.as_str(), at.compact()),
             kind,
@@ -303,7 +308,7 @@ impl Draft<'_> {
             Event::Granted {
                 grant,
                 payments,
-                allowance: Some(allowance),
+                source: Some(source),
             },
             change,
         );

@@ -112,9 +112,9 @@ pub enum Event {
         /// What it paid of what was owed.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         payments: Vec<Payment>,
-        /// The plan whose allowance it is.
+        /// Where it comes from, if no operator gave it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        allowance: Option<Allowance>,
+        source: Option<Source>,
     },
     /// The time of a grant has begun.
     Started {
@@ -199,11 +199,13 @@ pub enum Event {
     FeatureReturned(FeatureCount),
 }
 
-/// Which allowance of a plan a grant is.
+/// Where a grant comes from that no operator gave: a plan, an invitation, a payment.
+///
+/// Other accounts are never named: an account's user reads its journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "of", rename_all = "snake_case")]
-pub enum Allowance {
-    /// That of a credit day, or what an upgrade adds to it.
+pub enum Source {
+    /// A plan's allowance of a credit day, or what an upgrade adds to it.
     Day {
         /// The plan.
         plan: String,
@@ -212,13 +214,45 @@ pub enum Allowance {
         /// When it ends.
         end: Instant,
     },
-    /// That of a period.
+    /// A plan's allowance of a period.
     Period {
         /// The plan.
         plan: String,
         /// The period's number, counted from the account's `since`.
         index: u32,
     },
+    /// The account was invited.
+    Invited {
+        /// The inviter's code.
+        code: String,
+    },
+    /// The account invited another.
+    Inviting {
+        /// Which redemption of its code: a name that tells nothing of who redeemed it.
+        redemption: String,
+    },
+    /// A payment for a pack.
+    Payment {
+        /// The payment, as its processor calls it.
+        payment: String,
+        /// The pack.
+        pack: String,
+    },
+}
+
+impl Source {
+    /// The id of the grant, where its source decides it: whoever knows of the payment can name the grant.
+    pub fn grant_id(&self) -> Option<String> {
+        match self {
+            Source::Payment { payment, .. } => Some(payment_grant_id(payment)),
+            _ => None,
+        }
+    }
+}
+
+/// The id of the grant that a payment makes.
+pub fn payment_grant_id(payment: &str) -> String {
+    format!("payment_{payment}")
 }
 
 /// How much of a limited feature was used or given back, and how it stands.

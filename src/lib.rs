@@ -18,6 +18,7 @@ pub mod value;
 pub mod catalog;
 pub mod meter;
 pub mod model;
+pub mod pack;
 pub mod plan;
 pub mod price;
 pub mod rate;
@@ -32,6 +33,7 @@ pub mod charge;
 pub mod entry;
 pub mod grant;
 pub mod hold;
+pub mod invitation;
 pub mod usage;
 
 // What happens to it.
@@ -47,6 +49,7 @@ mod spend;
 // What callers see.
 pub mod answer;
 pub mod estimate;
+pub mod explain;
 pub mod snapshot;
 pub mod view;
 

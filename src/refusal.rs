@@ -59,6 +59,16 @@ pub enum Code {
     GrantEnded,
     /// The key was used for something else.
     IdempotencyKeyReused,
+    /// Nobody has this invitation code.
+    InvitationNotFound,
+    /// An account cannot invite itself.
+    OwnInvitation,
+    /// The account was invited before.
+    InvitationAlreadyRedeemed,
+    /// The inviter has been rewarded as often as can be.
+    InvitationExhausted,
+    /// The catalog has no such pack.
+    UnknownPack,
 }
 
 impl Code {
@@ -92,6 +102,11 @@ impl Code {
             Code::RefundExceedsCharge => "refund_exceeds_charge",
             Code::GrantEnded => "grant_ended",
             Code::IdempotencyKeyReused => "idempotency_key_reused",
+            Code::InvitationNotFound => "invitation_not_found",
+            Code::OwnInvitation => "own_invitation",
+            Code::InvitationAlreadyRedeemed => "invitation_already_redeemed",
+            Code::InvitationExhausted => "invitation_exhausted",
+            Code::UnknownPack => "unknown_pack",
         }
     }
 }

@@ -260,7 +260,7 @@ fn a_catalog_that_cannot_be_used_says_where() {
         ("", "increment", json!(0), "increment"),
         ("", "increment", json!(0.0000001), "increment"),
         ("", "increment", json!(null), "increment"),
-        ("", "packs", json!([]), "packs"),
+        ("", "offers", json!([]), "offers"),
         ("", "hash", json!(7), "hash"),
         ("", "models", json!({}), "models"),
         ("/models/1", "id", json!("claude-sonnet-4"), "models[1].id"),

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::credits::Credits;
 use crate::model::Model;
+use crate::pack::Pack;
 use crate::plan::{Feature, Perk, Plan};
 
 /// The hash of a catalog, over a form that is independent of how its JSON is written.
@@ -14,8 +15,15 @@ use crate::plan::{Feature, Perk, Plan};
 /// two catalogs share one. Amounts and rates are in micro-credits, an allowance that is not given is `-`,
 /// and every list is preceded by its length. The sequence is: `catalog 1`, the increment; of each model its
 /// id, name, modality, tags and rates (meters, per, rate); of each plan its id, name, family, daily,
-/// monthly and features by name (name, `limit` or `static`, figure); of each perk its id, name and models.
-pub(super) fn of(increment: Credits, models: &[Model], plans: &[Plan], perks: &[Perk]) -> String {
+/// monthly and features by name (name, `limit` or `static`, figure); of each perk its id, name and models; of each
+/// pack its id, name, credits, price and days.
+pub(super) fn of(
+    increment: Credits,
+    models: &[Model],
+    plans: &[Plan],
+    perks: &[Perk],
+    packs: &[Pack],
+) -> String {
     let mut form = Form(Sha256::new());
     form.text("catalog 1");
     form.credits(increment);
@@ -51,6 +59,13 @@ pub(super) fn of(increment: Credits, models: &[Model], plans: &[Plan], perks: &[
         form.text(&perk.id);
         form.text(&perk.name);
         form.list(&perk.models, |form, model| form.text(model));
+    });
+    form.list(packs, |form, pack| {
+        form.text(&pack.id);
+        form.text(&pack.name);
+        form.credits(pack.credits);
+        form.text(&pack.price_cents.to_string());
+        form.text(&pack.valid_days.to_string());
     });
     form.finish()
 }

@@ -9,6 +9,7 @@ use super::{Catalog, Identified, Listing, hash};
 use crate::credits::Credits;
 use crate::meter::Meter;
 use crate::model::{Modality, Model};
+use crate::pack::{LONGEST_DAYS, Pack};
 use crate::plan::{Family, Feature, Perk, Plan};
 use crate::rate::{LARGEST_PER, Rate, least_common_multiple};
 use crate::refusal::Refusal;
@@ -22,7 +23,7 @@ pub(super) fn catalog(value: &Value) -> Result<Catalog, Refusal> {
     let fields = Fields::read(
         value,
         "",
-        &["increment", "models", "plans", "perks", "hash"],
+        &["increment", "models", "plans", "perks", "packs", "hash"],
     )?;
     // What GET /v1/catalog answers is a catalog too, so a hash may be there. It is never trusted.
     fields.optional_text("hash")?;
@@ -39,12 +40,20 @@ pub(super) fn catalog(value: &Value) -> Result<Catalog, Refusal> {
             }
         }
     }
-    let hash = hash::of(increment, &models.items, &plans.items, &perks.items);
+    let packs = listing(&fields, "packs", pack)?;
+    let hash = hash::of(
+        increment,
+        &models.items,
+        &plans.items,
+        &perks.items,
+        &packs.items,
+    );
     Ok(Catalog {
         increment,
         models,
         plans,
         perks,
+        packs,
         hash,
     })
 }
@@ -188,6 +197,18 @@ fn perk(value: &Value, path: &str) -> Result<Perk, Refusal> {
         id: id(&fields)?,
         name: name(&fields)?,
         models,
+    })
+}
+
+fn pack(value: &Value, path: &str) -> Result<Pack, Refusal> {
+    let names = ["id", "name", "credits", "price_cents", "valid_days"];
+    let fields = Fields::read(value, path, &names)?;
+    Ok(Pack {
+        id: id(&fields)?,
+        name: name(&fields)?,
+        credits: credits(&fields, "credits")?.ok_or_else(|| fields.missing("credits"))?,
+        price_cents: whole(&fields, "price_cents", 0, LARGEST_EXACT)?,
+        valid_days: whole(&fields, "valid_days", 1, LONGEST_DAYS)?,
     })
 }
 
