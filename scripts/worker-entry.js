@@ -81,22 +81,38 @@ function durable(RustClass) {
 }
 
 export const Account = durable(rust.Account)
+export const Directory = durable(rust.Directory)
 
-const FAULT = JSON.stringify({
-  type: 'about:blank',
-  title: 'Internal Server Error',
-  status: 500,
-  code: 'internal',
-  detail: 'something failed on our side; it is safe to try again with the same Idempotency-Key',
-})
+/** What is said where the Rust module can say nothing; its own answers are made in worker/src/problem.rs. */
+function fault(request, error) {
+  const request_id = request.headers.get('CF-Ray') ?? crypto.randomUUID()
+  console.error(JSON.stringify({ level: 'error', event: 'fault', request_id, detail: `no answer from the Rust module: ${error}` }))
+  const problem = {
+    type: 'about:blank',
+    title: 'Internal Server Error',
+    status: 500,
+    code: 'internal',
+    detail: 'something failed on our side; it is safe to try again with the same Idempotency-Key',
+    request_id,
+  }
+  return Response.json(problem, {
+    status: 500,
+    headers: {
+      'Content-Type': 'application/problem+json',
+      'Cache-Control': 'no-store',
+      'Retry-After': '1',
+      'X-Content-Type-Options': 'nosniff',
+      'X-Request-Id': request_id,
+    },
+  })
+}
 
 export default class extends WorkerEntrypoint {
   async fetch(request) {
     try {
       return await guarded(() => rust.fetch(request, this.env, this.ctx))
     } catch (error) {
-      if (error !== lastPanic) console.error('no answer from the Rust module', error)
-      return new Response(FAULT, { status: 500, headers: { 'Content-Type': 'application/problem+json' } })
+      return fault(request, error)
     }
   }
 }

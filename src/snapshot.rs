@@ -62,13 +62,13 @@ fn read(value: &Value) -> Result<Snapshot, Refusal> {
     let Some(balance) = account.given("balance") else {
         return read_balance(&account, Vec::new());
     };
-    let perks = account.optional_texts("perks")?.unwrap_or_default();
+    let perks = texts(&account, "perks")?.unwrap_or_default();
     let perks = perks.into_iter().map(str::to_owned).collect();
     read_balance(&any_fields(balance, "balance")?, perks)
 }
 
 fn read_balance(fields: &Fields<'_>, perks: Vec<String>) -> Result<Snapshot, Refusal> {
-    let as_of = Instant::parse(fields.text("as_of")?, &fields.path("as_of"))?;
+    let as_of = instant(fields, "as_of")?;
     let items = match fields.given("grants") {
         None => return Err(fields.missing("grants")),
         Some(Value::List(items)) => items,
@@ -100,13 +100,12 @@ fn read_balance(fields: &Fields<'_>, perks: Vec<String>) -> Result<Snapshot, Ref
 fn read_grant(fields: &Fields<'_>, as_of: Instant) -> Result<Grant, Refusal> {
     let remaining = amount(fields, "remaining")?;
     let held = amount(fields, "held")?;
-    let scope = fields.optional_texts("scope")?;
-    let effective_at = fields.text("effective_at")?;
-    let effective_at = Instant::parse(effective_at, &fields.path("effective_at"))?;
-    let expires_at = fields
-        .optional_text("expires_at")?
-        .map(|text| Instant::parse(text, &fields.path("expires_at")))
-        .transpose()?;
+    let scope = texts(fields, "scope")?;
+    let effective_at = instant(fields, "effective_at")?;
+    let expires_at = match fields.given("expires_at") {
+        None => None,
+        Some(_) => Some(instant(fields, "expires_at")?),
+    };
     Ok(Grant {
         id: fields.text("id")?.to_owned(),
         kind: named(fields, "kind", KINDS, GrantKind::as_str)?,
@@ -147,6 +146,18 @@ fn any_fields<'a>(value: &'a Value, path: &'a str) -> Result<Fields<'a>, Refusal
         _ => Vec::new(),
     };
     Fields::read(value, path, &names)
+}
+
+fn instant(fields: &Fields<'_>, name: &str) -> Result<Instant, Refusal> {
+    Instant::parse(fields.text(name)?, &fields.path(name))
+}
+
+/// The list of strings of a field that may be missing, or `null`.
+fn texts<'a>(fields: &Fields<'a>, name: &str) -> Result<Option<Vec<&'a str>>, Refusal> {
+    match fields.given(name) {
+        None => Ok(None),
+        Some(_) => fields.optional_texts(name),
+    }
 }
 
 fn amount(fields: &Fields<'_>, name: &str) -> Result<Credits, Refusal> {

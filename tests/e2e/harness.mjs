@@ -23,7 +23,11 @@ const VARS = {
   USER_TOKEN_SECRET: 'dev-user-token-secret',
   TEST_CLOCK: 'on',
   ALLOWED_ORIGINS: '',
+  STRIPE_WEBHOOK_SECRET: 'whsec_dev',
 }
+
+// Bindings and the Durable Object classes behind them.
+const CLASSES = [['ACCOUNTS', 'Account'], ['DIRECTORY', 'Directory']]
 
 const running = new Set()
 const folders = new Set()
@@ -172,9 +176,11 @@ const worker :Workerd.Worker = (
     (name = "index_bg.wasm", wasm = embed "index_bg.wasm"),
   ],
   bindings = [
-    ${[...bindings, '(name = "ACCOUNTS", durableObjectNamespace = "Account")'].join(',\n    ')}
+    ${[...bindings, ...CLASSES.map(([name, className]) => `(name = "${name}", durableObjectNamespace = "${className}")`)].join(',\n    ')}
   ],
-  durableObjectNamespaces = [(className = "Account", uniqueKey = "edge-credits-account", enableSql = true)],
+  durableObjectNamespaces = [
+    ${CLASSES.map(([, className]) => `(className = "${className}", uniqueKey = "edge-credits-${className.toLowerCase()}", enableSql = true)`).join(',\n    ')}
+  ],
   durableObjectStorage = (localDisk = "disk"),
 );
 `

@@ -1,43 +1,191 @@
-//! Who may call: service keys, compared in constant time.
+//! Who may call, and what.
 
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
-use worker::{Env, Headers};
+use edge_credits::value::Value;
+use worker::js_sys::Uint8Array;
+use worker::{Env, Headers, Method, Request, RequestInit};
 
+use crate::keys::{self, Role, ServiceKey};
 use crate::problem::{CallFault, Problem};
+use crate::request;
+use crate::route::Call;
+use crate::token;
 
-/// Checks that the caller has a service key.
-///
-/// # Errors
-/// 401 `unauthenticated`.
-pub(crate) fn check(headers: &Headers, env: &Env) -> Result<(), Problem> {
-    let Some(authorization) = headers.get("Authorization")? else {
-        return Err(
-            CallFault::Unauthenticated("the header `Authorization: Bearer …` is missing").into(),
-        );
-    };
-    let token = match authorization.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => return Err(CallFault::Unauthenticated("the credentials are no bearer token").into()),
-    };
-    let keys = env
-        .var("SERVICE_KEYS")
-        .map(|keys| keys.to_string())
-        .unwrap_or_default();
-    if is_service_key(token, &keys) {
-        Ok(())
-    } else {
-        Err(CallFault::Unauthenticated("the bearer token is not valid").into())
+/// What a call needs its caller to be allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Right {
+    /// To look, and to ask what something would cost.
+    Read,
+    /// To use what the account has.
+    Charge,
+    /// To redeem an invitation.
+    Redeem,
+    /// To change how the account is called; its time zone is for administrators.
+    Name,
+    /// Everything else.
+    Administer,
+}
+
+/// Someone with good credentials.
+#[derive(Debug)]
+pub(crate) enum Caller {
+    /// A server of ours.
+    Service(ServiceKey),
+    /// The user of an account.
+    User {
+        /// That account.
+        account: String,
+    },
+}
+
+impl Caller {
+    /// Finds out who calls.
+    ///
+    /// # Errors
+    /// 401 `unauthenticated`.
+    pub(crate) async fn of(headers: &Headers, env: &Env) -> Result<Caller, Problem> {
+        let presented = credentials(headers)?;
+        if let Some(key) = keys::find(&presented, env) {
+            return Ok(Caller::Service(key));
+        }
+        let account = token::subject(&presented, env).await?;
+        Ok(Caller::User { account })
+    }
+
+    /// Checks that the caller may make this call on this account.
+    ///
+    /// # Errors
+    /// 403 `forbidden`, the same whether the account exists or not.
+    pub(crate) fn check(&self, account: &str, call: &Call) -> Result<(), CallFault> {
+        let right = right_to(call);
+        match self {
+            Caller::Service(key) if key.role.has(right) => Ok(()),
+            Caller::Service(key) => Err(CallFault::Forbidden(format!(
+                "the service key{} is limited to the role `{}`",
+                key.name
+                    .as_ref()
+                    .map(|name| format!(" `{name}`"))
+                    .unwrap_or_default(),
+                key.role.as_str()
+            ))),
+            Caller::User { account: own } if own != account => Err(CallFault::Forbidden(
+                "a user token is for the account that it names, and no other".to_owned(),
+            )),
+            Caller::User { .. } => match right {
+                Right::Read | Right::Redeem | Right::Name => Ok(()),
+                Right::Charge | Right::Administer => Err(CallFault::Forbidden(
+                    "a user token may read its account, estimate, redeem an invitation and set the display name"
+                        .to_owned(),
+                )),
+            },
+        }
+    }
+
+    /// Whether what the call says decides about it, too.
+    pub(crate) fn is_limited_in(&self, call: &Call) -> bool {
+        matches!(self, Caller::User { .. }) && right_to(call) == Right::Name
+    }
+
+    /// Under which name the caller's calls on an account are counted: no user can use up what servers may do.
+    pub(crate) fn counted_as(&self, account: &str) -> String {
+        match self {
+            Caller::Service(_) => account.to_owned(),
+            // No account id has a slash.
+            Caller::User { .. } => format!("user/{account}"),
+        }
     }
 }
 
-/// Compares with every key, whichever fits. Digests are compared, so that not even a key's length shows.
-fn is_service_key(token: &str, keys: &str) -> bool {
-    let presented = Sha256::digest(token.as_bytes());
-    keys.split(',')
-        .map(str::trim)
-        .filter(|key| !key.is_empty())
-        .fold(false, |found, key| {
-            found | bool::from(Sha256::digest(key.as_bytes()).ct_eq(&presented))
-        })
+impl Role {
+    fn has(self, right: Right) -> bool {
+        match self {
+            Role::Admin => true,
+            Role::Charge => matches!(right, Right::Read | Right::Charge),
+            Role::Read => right == Right::Read,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Role::Admin => "admin",
+            Role::Charge => "charge",
+            Role::Read => "read",
+        }
+    }
+}
+
+/// What is not named here is for administrators.
+fn right_to(call: &Call) -> Right {
+    match call {
+        Call::Read
+        | Call::Balance
+        | Call::Estimate
+        | Call::ReadHolds
+        | Call::ReadHold(_)
+        | Call::ReadGrants
+        | Call::Entries
+        | Call::Usage
+        | Call::Verify
+        | Call::Entitlements
+        | Call::Invitation
+        | Call::Live => Right::Read,
+        Call::Hold
+        | Call::Capture(_)
+        | Call::Release(_)
+        | Call::Extend(_)
+        | Call::Charge
+        | Call::UseFeature(_)
+        | Call::ReturnFeature(_) => Right::Charge,
+        Call::Redeem => Right::Redeem,
+        Call::Update => Right::Name,
+        _ => Right::Administer,
+    }
+}
+
+/// Passes on a change of the account by its own user, if it changes nothing but the display name.
+///
+/// The body must be read for that, so what is passed on is a request like it with what was read.
+///
+/// # Errors
+/// 403 `forbidden` for a time zone; 400 and 413 as the object would answer.
+pub(crate) async fn only_naming(mut request: Request) -> Result<Request, Problem> {
+    let bytes = request::read_bytes(&mut request, request::BODY_LIMIT).await?;
+    if let Value::Map(fields) = request::parse(&bytes)?
+        && fields.iter().any(|(name, _)| name == "time_zone")
+    {
+        let detail = "a user token may set the display name, and not the time zone".to_owned();
+        return Err(CallFault::Forbidden(detail).into());
+    }
+    let mut init = RequestInit::new();
+    init.with_method(Method::Patch)
+        .with_headers(request.headers().clone())
+        .with_body(Some(Uint8Array::from(bytes.as_slice()).into()));
+    Ok(Request::new_with_init(&request.inner().url(), &init)?)
+}
+
+/// The bearer credential of a request.
+///
+/// A browser cannot give a WebSocket any header but its subprotocols, so that one of those may be `bearer.<token>`.
+fn credentials(headers: &Headers) -> Result<String, Problem> {
+    if let Some(authorization) = headers.get("Authorization")? {
+        return match authorization.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+                Ok(token.trim().to_owned())
+            }
+            _ => Err(CallFault::BadCredentials("the credentials are no bearer token").into()),
+        };
+    }
+    let is_upgrade = headers
+        .get("Upgrade")?
+        .is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"));
+    let protocols = match is_upgrade {
+        true => headers.get("Sec-WebSocket-Protocol")?.unwrap_or_default(),
+        false => String::new(),
+    };
+    match protocols
+        .split(',')
+        .find_map(|protocol| protocol.trim().strip_prefix("bearer."))
+    {
+        Some(token) => Ok(token.to_owned()),
+        None => Err(CallFault::NoCredentials.into()),
+    }
 }

@@ -4,8 +4,21 @@
 //! that account's object. What is decided is decided by the core; here are routes, storage and JSON.
 
 mod auth;
+mod chain;
 mod cors;
+mod directory;
+mod fault;
+mod gate;
+mod internal;
+mod invitations;
+mod jose;
+mod jwks;
+mod keys;
+mod limit;
+mod live;
+mod mac;
 mod object;
+mod outbox;
 mod problem;
 mod published;
 mod reads;
@@ -13,14 +26,21 @@ mod reply;
 mod request;
 mod route;
 mod store;
+mod stripe;
+mod subscriptions;
+mod token;
+mod trace;
 mod transaction;
+mod verify;
+mod wall;
 
 use edge_credits::estimate::estimate;
 use edge_credits::request::PricedRequest;
 use edge_credits::value::Fields;
 use serde::Serialize;
-use worker::{Context, Env, Headers, Method, Request, Response, ResponseBuilder, event};
+use worker::{Context, Env, Headers, Method, Request, Response, event};
 
+use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::route::Route;
 
@@ -28,23 +48,31 @@ use crate::route::Route;
 #[event(fetch)]
 pub async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
     let origin = cors::allowed_origin(request.headers(), &env)?;
-    let response = match serve(request, &env).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response()?,
-    };
+    let headers = request::headers(&request);
+    let served = serve(request, &env, origin.as_deref()).await;
+    let response = reply::finish(served, &headers)?;
     match origin {
         Some(origin) => cors::allow(response, &origin),
         None => Ok(response),
     }
 }
 
-async fn serve(mut request: Request, env: &Env) -> Result<Response, Problem> {
+async fn serve(
+    mut request: Request,
+    env: &Env,
+    origin: Option<&str>,
+) -> Result<Response, Problem> {
     let (method, path) = (request.method(), request.path());
     if method == Method::Options && path.starts_with("/v1/") {
-        return Ok(cors::preflight()?);
+        return Ok(cors::preflight(origin)?);
     }
-    match Route::find(&method, &path)? {
+    let route = Route::find(&method, &path)?;
+    if !matches!(route, Route::Health | Route::Account(..)) {
+        limit::of_address(request.headers(), env).await?;
+    }
+    match route {
         Route::Health => {
+            route::query(&request.url()?, &[])?;
             #[derive(Serialize)]
             struct Health {
                 status: &'static str,
@@ -75,11 +103,28 @@ async fn serve(mut request: Request, env: &Env) -> Result<Response, Problem> {
                 &estimate(&PricedRequest::parse(&fields, true)?, &catalog)?,
             )
         }
-        Route::Account(id, _) => {
-            auth::check(request.headers(), env)?;
+        Route::MemorialWall => {
+            route::query(&request.url()?, &[])?;
+            request::now(request.headers(), env)?;
+            wall::read(request.headers(), env).await
+        }
+        Route::Stripe => stripe::receive(request, env).await,
+        Route::Account(id, call) => {
+            let caller = match Caller::of(request.headers(), env).await {
+                Ok(caller) => caller,
+                Err(problem) => {
+                    limit::of_address(request.headers(), env).await?;
+                    return Err(problem);
+                }
+            };
+            caller.check(&id, &call)?;
             route::check_account_id(&id)?;
+            limit::of_account(&caller, &id, env).await?;
             if method != Method::Get {
                 request::check_body_headers(request.headers())?;
+            }
+            if caller.is_limited_in(&call) {
+                request = auth::only_naming(request).await?;
             }
             // The object reads the request as it came: copying it would cost more than reading it again.
             Ok(env
@@ -95,22 +140,5 @@ async fn serve(mut request: Request, env: &Env) -> Result<Response, Problem> {
 fn catalog(asked: &Headers) -> Result<Response, Problem> {
     let catalog = published::catalog()?;
     let tag = format!("\"{}\"", catalog.hash());
-    let known = asked.get("If-None-Match")?.unwrap_or_default();
-    let unchanged = known
-        .split(',')
-        .map(|tag| tag.trim().trim_start_matches("W/"))
-        .any(|known| known == tag || known == "*");
-    let response = if unchanged {
-        ResponseBuilder::new()
-            .with_status(304)
-            .with_headers(Headers::new())
-            .empty()
-    } else {
-        reply::json(200, &*catalog)?
-    };
-    response.headers().set("ETag", &tag)?;
-    response
-        .headers()
-        .set("Cache-Control", "public, max-age=60")?;
-    Ok(response)
+    reply::tagged(asked, &tag, || reply::json(200, &*catalog))
 }

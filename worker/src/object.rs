@@ -1,6 +1,6 @@
 //! The account object: it serialises everything that happens to one account.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use edge_credits::account::Account as AccountState;
@@ -15,25 +15,60 @@ use edge_credits::request::PricedRequest;
 use edge_credits::retry;
 use edge_credits::time::Instant;
 use edge_credits::value::{Fields, Value};
-use worker::{DurableObject, Env, Method, Request, Response, State, durable_object};
+use worker::{
+    DurableObject, Env, Method, Request, Response, State, WebSocket, WebSocketIncomingMessage,
+    durable_object,
+};
 
+use crate::fault;
+use crate::gate::Gate;
+use crate::internal;
+use crate::live::Watchers;
+use crate::outbox::Outbox;
 use crate::problem::{CallFault, Problem};
 use crate::published;
 use crate::reply;
 use crate::request;
 use crate::route::{Call, Route, charge_id, hold_id};
-use crate::store::{KeyedContent, Loaded, Store};
+use crate::store::{KeyedContent, Loaded, Made, Store};
+use crate::trace;
 
 /// Which segment of the path `/v1/accounts/{a}/…` begins the call on the account.
 const CALL_SEGMENT: usize = 4;
 
+/// When an alarm that did not come to its end goes off again, in milliseconds.
+const ALARM_RETRY_MS: u64 = 5_000;
+
 /// One account.
-#[durable_object(fetch)]
+#[durable_object]
 pub struct Account {
     store: Store,
     env: Env,
     /// What the journal adds up to; nothing until it has been read.
     memory: RefCell<Option<Loaded>>,
+    gate: Rc<Gate>,
+    outbox: Outbox,
+    watchers: Watchers,
+    /// Whether the directory has its invitation code.
+    pub(crate) is_code_known: Cell<bool>,
+}
+
+/// A command, and all that it is carried out with.
+pub(crate) struct Order<'a> {
+    pub(crate) account: &'a str,
+    pub(crate) command: &'a Command,
+    pub(crate) now: Instant,
+    pub(crate) keyed: Option<KeyedContent<'a>>,
+    pub(crate) catalog: Rc<Catalog>,
+    /// Whether it is only to be tried.
+    pub(crate) dry_run: bool,
+}
+
+/// What came of a command.
+pub(crate) struct Executed {
+    pub(crate) entries: Vec<Entry>,
+    /// The account as it would be, if nothing was written.
+    pub(crate) unwritten: Option<AccountState>,
 }
 
 /// A request to this account, with all that was awaited.
@@ -47,25 +82,68 @@ pub(crate) struct Ask<'a> {
 
 impl DurableObject for Account {
     fn new(state: State, env: Env) -> Self {
+        fault::learn(&env);
         Account {
             store: Store::new(&state),
             env,
             memory: RefCell::new(None),
+            gate: Rc::default(),
+            outbox: Outbox::new(&state),
+            watchers: Watchers::new(state),
+            is_code_known: Cell::new(false),
         }
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        match self.serve(request).await {
-            Ok(response) => Ok(response),
-            Err(problem) => problem.into_response(),
+        let headers = request::headers(&request);
+        let answer = self.serve(request).await;
+        if self.outbox.take_fresh() {
+            // Told at once where that is possible; otherwise the alarm sees to it.
+            let _ = self.tell_wall().await;
         }
+        reply::finish(answer, &headers)
+    }
+
+    /// Tells what a crash, or somebody who could not be reached, has left to be told.
+    async fn alarm(&self) -> worker::Result<Response> {
+        if let Err(problem) = self.tell_all().await {
+            trace::fault(None, &format!("not told yet: {problem:?}"));
+            let _ = self.outbox.set_alarm(ALARM_RETRY_MS);
+        }
+        Response::empty()
+    }
+
+    /// A watcher has nothing to say.
+    async fn websocket_message(
+        &self,
+        _socket: WebSocket,
+        _message: WebSocketIncomingMessage,
+    ) -> worker::Result<()> {
+        Ok(())
+    }
+
+    async fn websocket_close(
+        &self,
+        _socket: WebSocket,
+        _code: usize,
+        _reason: String,
+        _was_clean: bool,
+    ) -> worker::Result<()> {
+        Ok(())
+    }
+
+    async fn websocket_error(&self, _socket: WebSocket, _error: worker::Error) -> worker::Result<()> {
+        Ok(())
     }
 }
 
 impl Account {
     async fn serve(&self, mut request: Request) -> Result<Response, Problem> {
-        let method = request.method();
-        let Route::Account(id, call) = Route::find(&method, &request.path())? else {
+        let (method, path) = (request.method(), request.path());
+        if path == internal::PATH {
+            return self.serve_internal(request).await;
+        }
+        let Route::Account(id, call) = Route::find(&method, &path)? else {
             return Err(CallFault::NotFound.into());
         };
         let url = request.url()?;
@@ -80,7 +158,11 @@ impl Account {
             Method::Get => Value::Null,
             _ => request::read_body(&mut request, call.may_lack_body()).await?,
         };
+        if method != Method::Get {
+            self.gate.pass().await;
+        }
         // From here on nothing is awaited: what follows is one step that no other request sees into.
+        fault::arm(request.headers())?;
         let ask = Ask {
             id: &id,
             url: &url,
@@ -93,20 +175,31 @@ impl Account {
             // What was said is the call on this account and its body.
             let path: Vec<&str> = url.path().split('/').skip(CALL_SEGMENT).collect();
             let content = retry::content(&path.join("/"), &body);
-            return self.answer_once(
-                &call,
-                &ask,
-                KeyedContent {
-                    key,
-                    content: &content,
-                },
-            );
+            let keyed = KeyedContent {
+                key,
+                content: &content,
+            };
+            return match call {
+                Call::Redeem => self.redeem(&ask, keyed).await,
+                call => self.answer_once(&call, &ask, keyed),
+            };
         }
-        self.answer(&call, &ask)
+        match call {
+            Call::Invitation => self.read_invitation(&ask).await,
+            Call::Live => self.watch(&ask, request.headers()),
+            call => self.answer(&call, &ask),
+        }
+    }
+
+    /// Tells others what they still have to be told.
+    async fn tell_all(&self) -> Result<(), Problem> {
+        self.wake()?;
+        self.finish_redemption().await?;
+        self.tell_wall().await
     }
 
     /// Reads the journal, if that was not done yet.
-    fn wake(&self) -> Result<(), Problem> {
+    pub(crate) fn wake(&self) -> Result<(), Problem> {
         let mut memory = self.memory.borrow_mut();
         if memory.is_none() {
             *memory = Some(self.store.load()?);
@@ -127,9 +220,7 @@ impl Account {
             if answered.content != keyed.content {
                 return Err(retry::key_reused(keyed.key).into());
             }
-            let response = reply::entry(&answered.entry)?;
-            response.headers().set("Idempotent-Replayed", "true")?;
-            return Ok(response);
+            return reply::replayed(&answered.entry);
         }
         self.command(call, ask, Some(keyed))
     }
@@ -149,6 +240,7 @@ impl Account {
             Call::ReadGrants => self.read_grants(ask),
             Call::Entries => self.read_entries(ask),
             Call::Usage => self.read_usage(ask),
+            Call::Verify => self.verify(ask),
             call => self.command(call, ask, None),
         }
     }
@@ -165,21 +257,45 @@ impl Account {
             return Err(account_not_found(ask.id).into());
         }
         let (command, dry_run) = parse(call, ask)?;
+        let executed = self.execute(&Order {
+            account: ask.id,
+            command: &command,
+            now: ask.now,
+            keyed,
+            catalog: ask.catalog.clone(),
+            dry_run,
+        })?;
+        match executed.unwritten {
+            Some(after) => reply::json(200, &after.settled(ask.now, &ask.catalog).account_view()),
+            None => answer_to(call, &executed.entries, self.memory.borrow().as_ref(), ask),
+        }
+    }
+
+    /// Decides about a command, writes what it makes, and only then lets the state follow.
+    pub(crate) fn execute(&self, order: &Order<'_>) -> Result<Executed, Problem> {
+        let Order {
+            account: id,
+            command,
+            now,
+            keyed,
+            catalog,
+            dry_run,
+        } = order;
         let mut memory = self.memory.borrow_mut();
         let Some(loaded) = memory.as_mut() else {
             return Err(Problem::Fault("the account was not read".to_owned()));
         };
         let records = match &loaded.account {
-            Some(account) => Records::gather(&command, account, &self.store)?,
+            Some(account) => Records::gather(command, account, &self.store)?,
             None => Records::default(),
         };
-        let held_catalog = self.held_catalog(&command, loaded.account.as_ref(), &records, ask)?;
+        let held_catalog = self.held_catalog(order, loaded.account.as_ref(), &records)?;
         let context = Context {
-            catalog: &ask.catalog,
+            catalog,
             held_catalog: held_catalog.as_deref(),
             records: &records,
         };
-        let entries = decide(loaded.account.as_ref(), ask.id, &command, ask.now, &context)?;
+        let entries = decide(loaded.account.as_ref(), id, command, *now, &context)?;
 
         let mut after = loaded.account.clone();
         let mut departed = Vec::new();
@@ -188,50 +304,66 @@ impl Account {
             departed.extend(gone.into_iter().map(|record| (entry.seq, record)));
         }
         let Some(after) = after else {
-            return Err(account_not_found(ask.id).into());
+            return Err(account_not_found(id).into());
         };
-        if dry_run || entries.is_empty() {
-            return reply::json(200, &after.settled(ask.now, &ask.catalog).account_view());
+        if *dry_run || entries.is_empty() {
+            return Ok(Executed {
+                entries,
+                unwritten: Some(after),
+            });
         }
         // Nothing can be refused any more; nothing has changed yet.
-        let tail = self.store.commit(
-            &entries,
-            &departed,
-            &after,
-            loaded.tail,
-            keyed,
-            &ask.catalog,
-        )?;
-        *loaded = Loaded {
-            account: Some(after),
-            tail,
+        let made = Made {
+            entries: &entries,
+            departed: &departed,
+            after,
+            keyed: *keyed,
+            catalog,
         };
-        answer_to(call, &entries, loaded, ask)
+        fault::before_write()?;
+        *loaded = self.store.commit(loaded, made)?;
+        self.gate.shut_until_synced(self.store.storage());
+        fault::after_write()?;
+        if let Some(account) = &loaded.account {
+            self.note_wall(&entries, account)?;
+            self.watchers.tell(account, *now, catalog)?;
+        }
+        Ok(Executed {
+            entries,
+            unwritten: None,
+        })
     }
 
     /// The catalog that a capture's hold was priced with, if it is not the one in force.
     fn held_catalog(
         &self,
-        command: &Command,
+        order: &Order<'_>,
         account: Option<&AccountState>,
         records: &Records,
-        ask: &Ask<'_>,
     ) -> Result<Option<Rc<Catalog>>, Problem> {
-        let Command::Capture { hold, .. } = command else {
+        let Command::Capture { hold, .. } = order.command else {
             return Ok(None);
         };
         let open = account.and_then(|account| account.hold(*hold));
         match open.or(records.hold.as_ref()) {
-            Some(hold) if hold.catalog != ask.catalog.hash() => self.store.catalog(&hold.catalog),
+            Some(hold) if hold.catalog != order.catalog.hash() => self.store.catalog(&hold.catalog),
             _ => Ok(None),
         }
     }
 
     fn is_open(&self) -> bool {
-        self.memory
-            .borrow()
-            .as_ref()
-            .is_some_and(|loaded| loaded.account.is_some())
+        self.with_account(|_| ()).is_some()
+    }
+
+    /// Whose account it is, and the time of its last entry; nothing if nobody opened it.
+    pub(crate) fn identity(&self) -> Option<(String, Instant)> {
+        self.with_account(|account| (account.id.clone(), account.last_at))
+    }
+
+    /// What the account says of itself; nothing if nobody opened it.
+    pub(crate) fn with_account<T>(&self, read: impl FnOnce(&AccountState) -> T) -> Option<T> {
+        let memory = self.memory.borrow();
+        memory.as_ref()?.account.as_ref().map(read)
     }
 
     /// Answers from the account as it stands at the request's time. Reads never write.
@@ -260,6 +392,18 @@ impl Account {
 
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    pub(crate) fn env(&self) -> &Env {
+        &self.env
+    }
+
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    pub(crate) fn watchers(&self) -> &Watchers {
+        &self.watchers
     }
 }
 
@@ -303,14 +447,14 @@ fn parse(call: &Call, ask: &Ask<'_>) -> Result<(Command, bool), Problem> {
 fn answer_to(
     call: &Call,
     entries: &[Entry],
-    loaded: &Loaded,
+    loaded: Option<&Loaded>,
     ask: &Ask<'_>,
 ) -> Result<Response, Problem> {
     let is_about_the_account = matches!(
         call,
         Call::Open | Call::Update | Call::ChangePlan | Call::GrantPerk(_) | Call::RevokePerk(_)
     );
-    match (&loaded.account, entries.last()) {
+    match (loaded.and_then(|loaded| loaded.account.as_ref()), entries.last()) {
         (Some(account), Some(_)) if is_about_the_account => {
             let status = if *call == Call::Open { 201 } else { 200 };
             reply::json(

@@ -4,6 +4,12 @@ use edge_credits::refusal::{Code, Refusal, Shortage};
 use serde::Serialize;
 use worker::{Headers, Response, ResponseBuilder};
 
+use crate::reply;
+use crate::trace::{self, RequestId};
+
+/// The longest that a rate limit lasts: the period of both in wrangler.toml.
+const RATE_LIMIT_SECONDS: &str = "10";
+
 /// Why a request is not answered as its caller wished.
 #[derive(Debug)]
 pub(crate) enum Problem {
@@ -11,6 +17,8 @@ pub(crate) enum Problem {
     Refused(Box<Refusal>),
     /// The call itself is wrong.
     Call(CallFault),
+    /// The account's database has a newer schema, of this version. It is left alone.
+    NewerSchema(i64),
     /// Something of ours failed. Nothing of the request was written, or all of it was: a retry with the same
     /// key finds out.
     Fault(String),
@@ -23,8 +31,14 @@ pub(crate) enum CallFault {
     NotFound,
     /// The path is there, for other methods.
     MethodNotAllowed(&'static str),
-    /// No or bad credentials.
-    Unauthenticated(&'static str),
+    /// Nobody says who calls.
+    NoCredentials,
+    /// Whoever calls is not who they say.
+    BadCredentials(&'static str),
+    /// The caller is known, and may not do this.
+    Forbidden(String),
+    /// Too many requests.
+    RateLimited,
     /// The path holds no account id.
     InvalidAccountId(String),
     /// The body is no JSON.
@@ -35,6 +49,10 @@ pub(crate) enum CallFault {
     BodyTooLarge,
     /// A test clock where there is none.
     TestClockDisabled,
+    /// A plain request where a WebSocket is offered.
+    UpgradeRequired,
+    /// An event that its sender did not sign.
+    InvalidSignature(&'static str),
 }
 
 /// The document.
@@ -47,6 +65,7 @@ struct Document<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    request_id: &'a str,
     #[serde(flatten)]
     shortage: Option<ShortageDocument>,
 }
@@ -85,7 +104,7 @@ impl From<serde_json::Error> for Problem {
 
 impl Problem {
     /// The answer that tells the caller.
-    pub(crate) fn into_response(self) -> worker::Result<Response> {
+    pub(crate) fn into_response(self, id: &RequestId) -> worker::Result<Response> {
         match self {
             Problem::Refused(refusal) => {
                 let (status, title) = status_of(refusal.code);
@@ -97,16 +116,36 @@ impl Problem {
                         code: refusal.code.as_str(),
                         detail: &refusal.detail,
                         field: refusal.field.as_deref().filter(|field| !field.is_empty()),
+                        request_id: id.as_str(),
                         shortage: refusal.shortage.as_ref().map(shortage_document),
                     },
-                    Headers::new(),
+                    reply::headers()?,
                 )
             }
-            Problem::Call(fault) => fault.into_response(),
+            Problem::Call(fault) => fault.into_response(id),
+            Problem::NewerSchema(version) => {
+                trace::fault(Some(id), &format!("the database has schema {version}, newer than this Worker's"));
+                let detail = "this account was last written by a newer version of the service; nothing was changed, and it is safe to try again later";
+                let headers = reply::headers()?;
+                headers.set("Retry-After", "60")?;
+                respond(
+                    &Document {
+                        r#type: "about:blank",
+                        title: "Service Unavailable",
+                        status: 503,
+                        code: "newer_schema",
+                        detail,
+                        field: None,
+                        request_id: id.as_str(),
+                        shortage: None,
+                    },
+                    headers,
+                )
+            }
             Problem::Fault(error) => {
-                worker::console_error!("fault: {error}");
+                trace::fault(Some(id), &error);
                 let detail = "something failed on our side; it is safe to try again with the same Idempotency-Key";
-                let headers = Headers::new();
+                let headers = reply::headers()?;
                 headers.set("Retry-After", "1")?;
                 respond(
                     &Document {
@@ -116,6 +155,7 @@ impl Problem {
                         code: "internal",
                         detail,
                         field: None,
+                        request_id: id.as_str(),
                         shortage: None,
                     },
                     headers,
@@ -126,8 +166,8 @@ impl Problem {
 }
 
 impl CallFault {
-    fn into_response(self) -> worker::Result<Response> {
-        let headers = Headers::new();
+    fn into_response(self, id: &RequestId) -> worker::Result<Response> {
+        let headers = reply::headers()?;
         let (status, title, code, detail) = match self {
             CallFault::NotFound => (
                 404,
@@ -140,9 +180,22 @@ impl CallFault {
                 let detail = format!("this path takes {allowed}");
                 (405, "Method Not Allowed", "method_not_allowed", detail)
             }
-            CallFault::Unauthenticated(detail) => {
+            CallFault::NoCredentials => {
                 headers.set("WWW-Authenticate", "Bearer")?;
+                let detail = "the header `Authorization: Bearer …` is missing".to_owned();
+                (401, "Unauthorized", "unauthenticated", detail)
+            }
+            CallFault::BadCredentials(detail) => {
+                trace::bad_credentials(id, detail);
+                headers.set("WWW-Authenticate", "Bearer error=\"invalid_token\"")?;
                 (401, "Unauthorized", "unauthenticated", detail.to_owned())
+            }
+            CallFault::Forbidden(detail) => (403, "Forbidden", "forbidden", detail),
+            CallFault::RateLimited => {
+                headers.set("Retry-After", RATE_LIMIT_SECONDS)?;
+                let detail =
+                    "there are too many requests; it is safe to try again later".to_owned();
+                (429, "Too Many Requests", "rate_limited", detail)
             }
             CallFault::InvalidAccountId(detail) => {
                 (400, "Bad Request", "invalid_account_id", detail)
@@ -165,6 +218,14 @@ impl CallFault {
                 let detail = "the header `Test-Clock` is for local development only".to_owned();
                 (400, "Bad Request", "test_clock_disabled", detail)
             }
+            CallFault::UpgradeRequired => {
+                headers.set("Upgrade", "websocket")?;
+                let detail = "this path is a WebSocket: it needs the header `Upgrade: websocket`";
+                (426, "Upgrade Required", "upgrade_required", detail.to_owned())
+            }
+            CallFault::InvalidSignature(detail) => {
+                (400, "Bad Request", "invalid_signature", detail.to_owned())
+            }
         };
         respond(
             &Document {
@@ -174,6 +235,7 @@ impl CallFault {
                 code,
                 detail: &detail,
                 field: None,
+                request_id: id.as_str(),
                 shortage: None,
             },
             headers,
@@ -186,14 +248,19 @@ fn status_of(code: Code) -> (u16, &'static str) {
     match code {
         Code::InsufficientCredits => (402, "Payment Required"),
         Code::EntitlementExhausted => (403, "Forbidden"),
-        Code::AccountNotFound | Code::HoldNotFound | Code::ChargeNotFound | Code::GrantNotFound => {
-            (404, "Not Found")
-        }
+        Code::AccountNotFound
+        | Code::HoldNotFound
+        | Code::ChargeNotFound
+        | Code::GrantNotFound
+        | Code::InvitationNotFound => (404, "Not Found"),
         Code::AccountExists
         | Code::PlanTransitionForbidden
         | Code::HoldNotOpen
         | Code::RefundExceedsCharge
-        | Code::GrantEnded => (409, "Conflict"),
+        | Code::GrantEnded
+        | Code::OwnInvitation
+        | Code::InvitationAlreadyRedeemed
+        | Code::InvitationExhausted => (409, "Conflict"),
         Code::IdempotencyKeyReused => (422, "Unprocessable Content"),
         Code::InvalidRequest
         | Code::UnknownModel
@@ -209,6 +276,7 @@ fn status_of(code: Code) -> (u16, &'static str) {
         | Code::UnknownUsageFormat
         | Code::InvalidCatalog
         | Code::InvalidAccount
+        | Code::UnknownPack
         | Code::IdempotencyKeyRequired => (400, "Bad Request"),
     }
 }
@@ -224,7 +292,7 @@ fn shortage_document(shortage: &Shortage) -> ShortageDocument {
 
 fn respond(document: &Document<'_>, headers: Headers) -> worker::Result<Response> {
     headers.set("Content-Type", "application/problem+json")?;
-    headers.set("Cache-Control", "no-store")?;
+    headers.set(reply::REQUEST_ID, document.request_id)?;
     let body = serde_json::to_vec(document)?;
     Ok(ResponseBuilder::new()
         .with_status(document.status)

@@ -26,12 +26,12 @@ const DEFAULT_ITEMS: u64 = 50;
 const MOST_SCANNED: u64 = 20_000;
 
 /// The query of a page.
-struct Page<'a> {
+pub(crate) struct Page<'a> {
     parameters: Parameters<'a>,
 }
 
 impl<'a> Page<'a> {
-    fn read(ask: &'a Ask<'_>, names: &[&str]) -> Result<Page<'a>, Problem> {
+    pub(crate) fn read(ask: &'a Ask<'_>, names: &[&str]) -> Result<Page<'a>, Problem> {
         Ok(Page {
             parameters: query(ask.url, names)?,
         })
@@ -91,7 +91,7 @@ impl<'a> Page<'a> {
             .ok_or_else(invalid_cursor)
     }
 
-    fn seq_cursor(&self, prefix: &str) -> Result<Option<u64>, Refusal> {
+    pub(crate) fn seq_cursor(&self, prefix: &str) -> Result<Option<u64>, Refusal> {
         let Some(text) = self.cursor(prefix)? else {
             return Ok(None);
         };
@@ -445,7 +445,7 @@ impl Account {
 }
 
 /// The number of the last entry that is written.
-fn written(settled: &Settled) -> u64 {
+pub(crate) fn written(settled: &Settled) -> u64 {
     settled.account.seq.saturating_sub(settled.due.len() as u64)
 }
 

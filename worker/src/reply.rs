@@ -1,10 +1,33 @@
-//! Replies: JSON on the wire.
+//! Replies: JSON on the wire, and the headers that every answer has.
+
+use std::cell::OnceCell;
 
 use edge_credits::entry::Entry;
 use serde::Serialize;
 use worker::{Headers, Response, ResponseBuilder};
 
 use crate::problem::Problem;
+use crate::trace::RequestId;
+
+/// What no answer lacks. This is an API: nothing of it is to be framed, run, sniffed, or fetched in the clear.
+const EVERY_ANSWER: [(&str, &str); 5] = [
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Strict-Transport-Security", "max-age=31536000"),
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+];
+/// Where an answer says which request it answers.
+pub(crate) const REQUEST_ID: &str = "X-Request-Id";
+const SWITCHING_PROTOCOLS: u16 = 101;
+
+thread_local! {
+    static BARE: OnceCell<Headers> = const { OnceCell::new() };
+    static JSON: OnceCell<Headers> = const { OnceCell::new() };
+}
 
 /// An answer in JSON that nobody may cache.
 pub(crate) fn json(status: u16, body: &impl Serialize) -> Result<Response, Problem> {
@@ -16,13 +39,89 @@ pub(crate) fn entry(entry: &Entry) -> Result<Response, Problem> {
     json(if entry.creates() { 201 } else { 200 }, &entry.answer())
 }
 
+/// The answer to a command that made an entry before.
+pub(crate) fn replayed(entry: &Entry) -> Result<Response, Problem> {
+    let response = self::entry(entry)?;
+    response.headers().set("Idempotent-Replayed", "true")?;
+    Ok(response)
+}
+
+/// A public answer with a tag by which a client knows whether it changed.
+pub(crate) fn tagged(
+    asked: &Headers,
+    tag: &str,
+    make: impl FnOnce() -> Result<Response, Problem>,
+) -> Result<Response, Problem> {
+    let known = asked.get("If-None-Match")?.unwrap_or_default();
+    let is_unchanged = known
+        .split(',')
+        .map(|known| known.trim().trim_start_matches("W/"))
+        .any(|known| known == tag || known == "*");
+    let response = if is_unchanged {
+        ResponseBuilder::new()
+            .with_status(304)
+            .with_headers(headers()?)
+            .empty()
+    } else {
+        make()?
+    };
+    response.headers().set("ETag", tag)?;
+    response
+        .headers()
+        .set("Cache-Control", "public, max-age=60")?;
+    // What is cached for one page is not for a page of another origin.
+    response.headers().set("Vary", "Origin")?;
+    Ok(response)
+}
+
 /// An answer whose JSON is there already.
 pub(crate) fn bytes(status: u16, body: Vec<u8>) -> Result<Response, Problem> {
-    let headers = Headers::new();
-    headers.set("Content-Type", "application/json")?;
-    headers.set("Cache-Control", "no-store")?;
+    // Copied from a template in one step: each header that is set crosses into JavaScript.
+    let headers = JSON.with(|template| match template.get() {
+        Some(headers) => Ok::<_, worker::Error>(headers.clone()),
+        None => {
+            let headers = headers()?;
+            headers.set("Content-Type", "application/json")?;
+            Ok(template.get_or_init(|| headers).clone())
+        }
+    })?;
     Ok(ResponseBuilder::new()
         .with_status(status)
         .with_headers(headers)
         .fixed(body))
+}
+
+/// The headers of an answer without a body, or with one of another type.
+pub(crate) fn headers() -> worker::Result<Headers> {
+    BARE.with(|template| match template.get() {
+        Some(headers) => Ok(headers.clone()),
+        None => {
+            let headers = Headers::new();
+            for (name, value) in EVERY_ANSWER {
+                headers.set(name, value)?;
+            }
+            Ok(template.get_or_init(|| headers).clone())
+        }
+    })
+}
+
+/// What goes out: the answer, or the problem that there is instead, with the id of its request.
+pub(crate) fn finish(
+    result: Result<Response, Problem>,
+    request: &Headers,
+) -> worker::Result<Response> {
+    let response = match result {
+        Ok(response) => response,
+        Err(problem) => return problem.into_response(&RequestId::of(request)),
+    };
+    // What comes from an object has its id already, and cannot be changed.
+    if response.status_code() != SWITCHING_PROTOCOLS && !response.headers().has(REQUEST_ID)? {
+        identify(&response, &RequestId::of(request))?;
+    }
+    Ok(response)
+}
+
+/// Says which request is answered.
+pub(crate) fn identify(response: &Response, id: &RequestId) -> worker::Result<()> {
+    response.headers().set(REQUEST_ID, id.as_str())
 }

@@ -19,6 +19,10 @@ pub(crate) enum Route {
     Catalog,
     /// `POST /v1/estimate`
     Estimate,
+    /// `GET /v1/memorial-wall`
+    MemorialWall,
+    /// `POST /v1/webhooks/stripe`
+    Stripe,
     /// Anything below `/v1/accounts/{a}`.
     Account(String, Call),
 }
@@ -47,9 +51,13 @@ pub(crate) enum Call {
     Void(String),
     Entries,
     Usage,
+    Verify,
     Entitlements,
     UseFeature(String),
     ReturnFeature(String),
+    Invitation,
+    Redeem,
+    Live,
 }
 
 impl Route {
@@ -70,6 +78,8 @@ impl Route {
             ["health"] => only(method, Method::Get, "GET", Route::Health),
             ["v1", "catalog"] => only(method, Method::Get, "GET", Route::Catalog),
             ["v1", "estimate"] => only(method, Method::Post, "POST", Route::Estimate),
+            ["v1", "memorial-wall"] => only(method, Method::Get, "GET", Route::MemorialWall),
+            ["v1", "webhooks", "stripe"] => post(method, Route::Stripe),
             ["v1", "accounts", account, rest @ ..] => {
                 let call = Call::find(method, rest)?;
                 Ok(Route::Account((*account).to_owned(), call))
@@ -115,10 +125,14 @@ impl Call {
             },
             ["grants", grant, "void"] => post(method, Call::Void(text(grant))),
             ["entries"] => only(method, Method::Get, "GET", Call::Entries),
+            ["entries", "verify"] => only(method, Method::Get, "GET", Call::Verify),
             ["usage"] => only(method, Method::Get, "GET", Call::Usage),
             ["entitlements"] => only(method, Method::Get, "GET", Call::Entitlements),
             ["entitlements", feature, "use"] => post(method, Call::UseFeature(text(feature))),
             ["entitlements", feature, "return"] => post(method, Call::ReturnFeature(text(feature))),
+            ["invitation"] => only(method, Method::Get, "GET", Call::Invitation),
+            ["invitations", "redeem"] => post(method, Call::Redeem),
+            ["live"] => only(method, Method::Get, "GET", Call::Live),
             _ => Err(CallFault::NotFound),
         }
     }
@@ -148,6 +162,7 @@ impl Call {
                 | Call::Void(_)
                 | Call::UseFeature(_)
                 | Call::ReturnFeature(_)
+                | Call::Redeem
         )
     }
 

@@ -17,11 +17,17 @@ use edge_credits::time::Instant;
 use edge_credits::usage::DayUsage;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use worker::durable::Storage;
 use worker::{SqlStorage, SqlStorageValue, State};
 
+use crate::chain;
+use crate::fault;
 use crate::problem::Problem;
 use crate::transaction;
 
+/// The version of the tables and of what is in them. A database of a newer one was written by a later Worker and may
+/// mean what this one cannot know.
+const SCHEMA_VERSION: i64 = 1;
 /// The form of a snapshot's body. A snapshot of another form is passed over.
 const SNAPSHOT_VERSION: i64 = 1;
 /// After so many entries the state is written as a snapshot, so that waking never replays more.
@@ -30,6 +36,8 @@ const ENTRIES_PER_SNAPSHOT: u64 = 256;
 const REPLAY_PAGE: u64 = 1_000;
 
 const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS meta (
+        name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS entries (
         seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, hold INTEGER,
         models TEXT NOT NULL, key TEXT, content TEXT, body TEXT NOT NULL) STRICT;
@@ -45,13 +53,37 @@ const SCHEMA: &str = "
 /// The database of one account.
 pub(crate) struct Store {
     sql: SqlStorage,
-    storage: worker::durable::Storage,
+    storage: Rc<Storage>,
 }
 
-/// What the journal adds up to, and how many of its entries no snapshot has.
+/// What the journal adds up to, how many of its entries no snapshot has, and the hash of its last entry.
 pub(crate) struct Loaded {
     pub(crate) account: Option<Account>,
     pub(crate) tail: u64,
+    pub(crate) head: String,
+    /// The hash of a catalog that is known to be kept, so that a charge need not look.
+    kept_catalog: Option<Rc<str>>,
+}
+
+impl Loaded {
+    fn nothing() -> Loaded {
+        Loaded {
+            account: None,
+            tail: 0,
+            head: chain::BEFORE_THE_FIRST.to_owned(),
+            kept_catalog: None,
+        }
+    }
+}
+
+/// What a command made, ready to be written.
+pub(crate) struct Made<'a> {
+    pub(crate) entries: &'a [Entry],
+    /// What leaves the state, and the number of the entry that makes it leave.
+    pub(crate) departed: &'a [(u64, Record)],
+    pub(crate) after: Account,
+    pub(crate) keyed: Option<KeyedContent<'a>>,
+    pub(crate) catalog: &'a Catalog,
 }
 
 /// A call that was answered before: what it said, and the entry that it made.
@@ -83,28 +115,55 @@ impl Store {
         let storage = state.storage();
         Store {
             sql: storage.sql(),
-            storage,
+            storage: Rc::new(storage),
         }
+    }
+
+    /// The storage that the database is in.
+    pub(crate) fn storage(&self) -> Rc<Storage> {
+        self.storage.clone()
     }
 
     /// Reads the state: the latest snapshot and the entries after it.
     pub(crate) fn load(&self) -> Result<Loaded, Problem> {
-        #[derive(Deserialize)]
-        struct Row {
-            #[serde(rename = "n")]
-            tables: u64,
+        match self.schema_version()? {
+            None => Ok(Loaded::nothing()),
+            Some(version) if version > SCHEMA_VERSION => Err(Problem::NewerSchema(version)),
+            Some(_) => self.fold_to(u64::MAX),
         }
-        let tables: Vec<Row> = self.rows(
-            "SELECT count(*) AS n FROM sqlite_master WHERE type = 'table' AND name = 'entries'",
+    }
+
+    /// The version of the database's schema; nothing while it has no journal. A database of version 1 may lack the
+    /// table that says so.
+    fn schema_version(&self) -> Result<Option<i64>, Problem> {
+        #[derive(Deserialize)]
+        struct Table {
+            name: String,
+        }
+        #[derive(Deserialize)]
+        struct Version {
+            value: i64,
+        }
+        let tables: Vec<Table> = self.rows(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('entries', 'meta')",
             vec![],
         )?;
-        if tables.first().is_none_or(|row| row.tables == 0) {
-            return Ok(Loaded {
-                account: None,
-                tail: 0,
-            });
+        if tables.is_empty() {
+            return Ok(None);
         }
-        self.fold_to(u64::MAX)
+        if !tables.iter().any(|table| table.name == "meta") {
+            return Ok(Some(1));
+        }
+        let versions: Vec<Version> =
+            self.rows("SELECT value FROM meta WHERE name = 'schema'", vec![])?;
+        Ok(Some(versions.first().map_or(1, |version| version.value)))
+    }
+
+    fn put_schema_version(&self) -> Result<(), Problem> {
+        self.run(
+            "INSERT OR REPLACE INTO meta (name, value) VALUES ('schema', ?)",
+            vec![SqlStorageValue::Integer(SCHEMA_VERSION)],
+        )
     }
 
     /// The state after the entry `last`, or the latest if there are fewer.
@@ -120,7 +179,7 @@ impl Store {
             seq = row.seq;
         }
         let from_the_beginning = account.is_none();
-        let mut tail = 0_u64;
+        let (mut tail, mut last_body) = (0_u64, None);
         loop {
             let rows: Vec<SeqBodyRow> = self.rows(
                 "SELECT seq, body FROM entries WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
@@ -138,50 +197,57 @@ impl Store {
                 }
                 seq = row.seq;
                 tail = tail.saturating_add(1);
+                last_body = Some(row.body);
             }
             if !full {
-                return Ok(Loaded { account, tail });
+                let head = match last_body {
+                    Some(body) => stated_hash(&body)?,
+                    None => self.hash_at(seq)?,
+                };
+                return Ok(Loaded { account, tail, head, kept_catalog: None });
             }
         }
     }
 
-    /// Writes entries and everything that follows from them, or nothing at all.
-    pub(crate) fn commit(
-        &self,
-        entries: &[Entry],
-        departed: &[(u64, Record)],
-        after: &Account,
-        tail: u64,
-        keyed: Option<KeyedContent<'_>>,
-        catalog: &Catalog,
-    ) -> Result<u64, Problem> {
-        let first = entries.first().is_some_and(|entry| entry.seq == 1);
-        let tail = tail.saturating_add(entries.len() as u64);
-        let snapshot = tail >= ENTRIES_PER_SNAPSHOT;
+    /// Writes what a command made and everything that follows from it, or nothing at all. Gives back what is
+    /// then in memory.
+    pub(crate) fn commit(&self, before: &Loaded, made: Made<'_>) -> Result<Loaded, Problem> {
+        let Made { entries, departed, after, keyed, catalog } = made;
+        let tail = before.tail.saturating_add(entries.len() as u64);
+        let is_snapshot_due = tail >= ENTRIES_PER_SNAPSHOT;
+        let mut head = before.head.clone();
+        let mut kept_catalog = before.kept_catalog.clone();
         transaction::run(&self.storage, || {
-            if first {
+            if before.account.is_none() {
                 self.run(SCHEMA, vec![])?;
+                self.put_schema_version()?;
             }
             for entry in entries {
                 let made_by_command = entries.last().is_some_and(|last| last.seq == entry.seq);
-                self.put_entry(entry, keyed.filter(|_| made_by_command))?;
-                if names_catalog(entry, catalog) {
+                let sealed = chain::seal(entry, &head)?;
+                self.put_entry(entry, sealed.body, keyed.filter(|_| made_by_command))?;
+                head = sealed.hash;
+                if kept_catalog.as_deref() != Some(catalog.hash()) && names_catalog(entry, catalog) {
                     self.put_catalog(catalog)?;
+                    kept_catalog = Some(Rc::from(catalog.hash()));
                 }
             }
-            departed
-                .iter()
-                .try_for_each(|(seq, record)| self.put_record(record, *seq))?;
-            if snapshot {
-                self.put_snapshot(after)
-            } else {
-                Ok(())
+            departed.iter().try_for_each(|(seq, record)| self.put_record(record, *seq))?;
+            if is_snapshot_due {
+                self.put_snapshot(&after)?;
             }
+            fault::in_transaction(&self.sql)
         })?;
-        Ok(if snapshot { 0 } else { tail })
+        let tail = if is_snapshot_due { 0 } else { tail };
+        Ok(Loaded { account: Some(after), tail, head, kept_catalog })
     }
 
-    fn put_entry(&self, entry: &Entry, keyed: Option<KeyedContent<'_>>) -> Result<(), Problem> {
+    fn put_entry(
+        &self,
+        entry: &Entry,
+        body: String,
+        keyed: Option<KeyedContent<'_>>,
+    ) -> Result<(), Problem> {
         let hold = match &entry.event {
             Event::Captured { hold, .. }
             | Event::Released { hold, .. }
@@ -204,7 +270,7 @@ impl Store {
                 models.into(),
                 keyed.map(|keyed| keyed.key).into(),
                 keyed.map(|keyed| keyed.content).into(),
-                serde_json::to_string(entry)?.into(),
+                body.into(),
             ],
         )
     }
@@ -398,6 +464,16 @@ impl Store {
             .transpose()
     }
 
+    /// The hash of an entry.
+    pub(crate) fn hash_at(&self, seq: u64) -> Result<String, Problem> {
+        let rows: Vec<BodyRow> =
+            self.rows("SELECT body FROM entries WHERE seq = ?", vec![number(seq)])?;
+        match rows.first() {
+            Some(row) => stated_hash(&row.body),
+            None => Ok(chain::BEFORE_THE_FIRST.to_owned()),
+        }
+    }
+
     fn rows<T: DeserializeOwned>(
         &self,
         query: &str,
@@ -432,6 +508,12 @@ pub(crate) const LAST_SEQ: u64 = (1 << 53) - 1;
 
 fn number(value: u64) -> SqlStorageValue {
     SqlStorageValue::Integer(i64::try_from(value.min(LAST_SEQ)).unwrap_or(i64::MAX))
+}
+
+/// The hash that a stored entry states of itself.
+fn stated_hash(body: &str) -> Result<String, Problem> {
+    let hash = chain::stated(body).map(str::to_owned);
+    hash.ok_or_else(|| Problem::Fault("an entry of the journal has no hash".to_owned()))
 }
 
 fn names_catalog(entry: &Entry, catalog: &Catalog) -> bool {

@@ -1,0 +1,227 @@
+//! The directory: the one object that knows what belongs to which account. It never decides about credits.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use worker::{DurableObject, Env, Request, Response, SqlStorage, SqlStorageValue, State, durable_object};
+
+use crate::internal;
+use crate::problem::{CallFault, Problem};
+use crate::reply;
+use crate::request;
+use crate::subscriptions::SubscriptionNotice;
+use crate::wall::{EarlyBird, WallNotice};
+
+/// The name of the one there is.
+const NAME: &str = "directory";
+/// The most names that the wall shows.
+const MOST_ON_THE_WALL: i64 = 10_000;
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS codes (
+        code TEXT PRIMARY KEY, account TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS wall (
+        account TEXT PRIMARY KEY, seq INTEGER NOT NULL, since INTEGER NOT NULL, name TEXT) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS payments (
+        payment TEXT PRIMARY KEY, account TEXT, void INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS subscriptions (
+        subscription TEXT PRIMARY KEY, account TEXT, body TEXT NOT NULL) STRICT, WITHOUT ROWID;";
+
+/// The directory.
+#[durable_object(fetch)]
+pub struct Directory {
+    sql: SqlStorage,
+}
+
+/// What it may be asked or told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "call", rename_all = "snake_case")]
+pub(crate) enum DirectoryCall {
+    /// An account's invitation code.
+    AddCode { code: String, account: String },
+    /// Whose code it is.
+    FindCode { code: String },
+    /// How an account looks on the wall, or that it does not.
+    PutOnWall { notice: WallNotice },
+    /// Who is on the wall.
+    ReadWall,
+    /// What is known of a payment: whose it is, or that its money went back. Answers all that is known.
+    NotePayment { payment: String, account: Option<String>, void: bool },
+    /// What is known of a subscription. Answers the latest that is known.
+    NoteSubscription { account: Option<String>, notice: SubscriptionNotice },
+}
+
+/// What is known of a payment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct KnownPayment {
+    pub(crate) account: Option<String>,
+    pub(crate) void: bool,
+}
+
+/// What is known of a subscription.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct KnownSubscription {
+    pub(crate) account: Option<String>,
+    pub(crate) notice: SubscriptionNotice,
+}
+
+/// Asks the directory.
+///
+/// # Errors
+/// If it cannot be reached, or failed.
+pub(crate) async fn ask<T: DeserializeOwned>(env: &Env, call: &DirectoryCall) -> Result<T, Problem> {
+    internal::post(env.durable_object("DIRECTORY")?.get_by_name(NAME)?, call).await
+}
+
+impl DurableObject for Directory {
+    fn new(state: State, _env: Env) -> Self {
+        Directory { sql: state.storage().sql() }
+    }
+
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        let headers = request::headers(&request);
+        reply::finish(self.serve(request).await, &headers)
+    }
+}
+
+impl Directory {
+    async fn serve(&self, mut request: Request) -> Result<Response, Problem> {
+        if request.path() != internal::PATH {
+            return Err(CallFault::NotFound.into());
+        }
+        let call: DirectoryCall = serde_json::from_slice(&request.bytes().await?)?;
+        self.sql.exec(SCHEMA, vec![])?;
+        match call {
+            DirectoryCall::AddCode { code, account } => {
+                self.run(
+                    "INSERT OR IGNORE INTO codes (code, account) VALUES (?,?)",
+                    vec![code.into(), account.into()],
+                )?;
+                reply::json(200, &())
+            }
+            DirectoryCall::FindCode { code } => reply::json(200, &self.account_of_code(code)?),
+            DirectoryCall::PutOnWall { notice } => {
+                self.put_on_wall(notice)?;
+                reply::json(200, &())
+            }
+            DirectoryCall::ReadWall => reply::json(200, &self.read_wall()?),
+            DirectoryCall::NotePayment { payment, account, void } => {
+                reply::json(200, &self.note_payment(payment, account, void)?)
+            }
+            DirectoryCall::NoteSubscription { account, notice } => {
+                reply::json(200, &self.note_subscription(account, notice)?)
+            }
+        }
+    }
+
+    fn account_of_code(&self, code: String) -> Result<Option<String>, Problem> {
+        #[derive(Deserialize)]
+        struct Row {
+            account: String,
+        }
+        let rows: Vec<Row> =
+            self.rows("SELECT account FROM codes WHERE code = ?", vec![code.into()])?;
+        Ok(rows.into_iter().next().map(|row| row.account))
+    }
+
+    /// Notices may overtake one another: the one with the latest entry counts.
+    fn put_on_wall(&self, notice: WallNotice) -> Result<(), Problem> {
+        self.run(
+            "INSERT INTO wall (account, seq, since, name) VALUES (?,?,?,?)
+             ON CONFLICT (account) DO UPDATE SET seq = excluded.seq, since = excluded.since, name = excluded.name
+             WHERE excluded.seq > wall.seq",
+            vec![
+                notice.account.into(),
+                SqlStorageValue::Integer(i64::try_from(notice.seq).unwrap_or(i64::MAX)),
+                SqlStorageValue::Integer(notice.since.millis()),
+                notice.display_name.into(),
+            ],
+        )
+    }
+
+    fn read_wall(&self) -> Result<Vec<EarlyBird>, Problem> {
+        #[derive(Deserialize)]
+        struct Row {
+            name: String,
+            since: i64,
+        }
+        let rows: Vec<Row> = self.rows(
+            "SELECT name, since FROM wall WHERE name IS NOT NULL ORDER BY since, account LIMIT ?",
+            vec![SqlStorageValue::Integer(MOST_ON_THE_WALL)],
+        )?;
+        Ok(rows.into_iter().map(|row| EarlyBird::new(row.name, row.since)).collect())
+    }
+
+    /// A payment that was void once stays so, and belongs to the account that was named first.
+    fn note_payment(
+        &self,
+        payment: String,
+        account: Option<String>,
+        void: bool,
+    ) -> Result<KnownPayment, Problem> {
+        #[derive(Deserialize)]
+        struct Row {
+            account: Option<String>,
+            void: u8,
+        }
+        self.run(
+            "INSERT INTO payments (payment, account, void) VALUES (?,?,?) ON CONFLICT (payment) DO UPDATE
+             SET account = coalesce(payments.account, excluded.account), void = max(payments.void, excluded.void)",
+            vec![
+                payment.clone().into(),
+                account.into(),
+                SqlStorageValue::Integer(i64::from(void)),
+            ],
+        )?;
+        let rows: Vec<Row> =
+            self.rows("SELECT account, void FROM payments WHERE payment = ?", vec![payment.into()])?;
+        match rows.into_iter().next() {
+            Some(row) => Ok(KnownPayment { account: row.account, void: row.void != 0 }),
+            None => Err(Problem::Fault("a payment was noted in vain".to_owned())),
+        }
+    }
+
+    fn note_subscription(
+        &self,
+        account: Option<String>,
+        notice: SubscriptionNotice,
+    ) -> Result<KnownSubscription, Problem> {
+        #[derive(Deserialize)]
+        struct Row {
+            account: Option<String>,
+            body: String,
+        }
+        let rows: Vec<Row> = self.rows(
+            "SELECT account, body FROM subscriptions WHERE subscription = ?",
+            vec![notice.subscription.clone().into()],
+        )?;
+        let known = match rows.into_iter().next() {
+            None => KnownSubscription { account, notice },
+            Some(row) => KnownSubscription {
+                account: row.account.or(account),
+                notice: notice.or_later(serde_json::from_str(&row.body)?),
+            },
+        };
+        self.run(
+            "INSERT OR REPLACE INTO subscriptions (subscription, account, body) VALUES (?,?,?)",
+            vec![
+                known.notice.subscription.clone().into(),
+                known.account.clone().into(),
+                serde_json::to_string(&known.notice)?.into(),
+            ],
+        )?;
+        Ok(known)
+    }
+
+    fn rows<T: DeserializeOwned>(
+        &self,
+        query: &str,
+        values: Vec<SqlStorageValue>,
+    ) -> Result<Vec<T>, Problem> {
+        Ok(self.sql.exec(query, values)?.to_array()?)
+    }
+
+    fn run(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<(), Problem> {
+        self.sql.exec(query, values)?;
+        Ok(())
+    }
+}

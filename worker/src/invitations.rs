@@ -1,0 +1,196 @@
+//! Invitations: a code to share, and the reward of both sides.
+//!
+//! Two accounts cannot be written in one transaction. So the invited account first notes what it is about to do, then
+//! has the inviter rewarded, and then takes its own reward and drops the note. Whatever of this a crash leaves undone,
+//! the note's alarm does; the inviter knows a redemption that it was rewarded for.
+
+use edge_credits::command::Command;
+use edge_credits::decide::account_not_found;
+use edge_credits::entry::{Entry, Source};
+use edge_credits::invitation::{self, MOST_REWARDED, read_code};
+use edge_credits::refusal::{Code, Refusal};
+use edge_credits::retry;
+use edge_credits::time::Instant;
+use edge_credits::value::Fields;
+use serde::{Deserialize, Serialize};
+use worker::Response;
+
+use crate::directory::{self, DirectoryCall};
+use crate::internal::{self, AccountCall};
+use crate::mac::{hex, hmac_sha256};
+use crate::object::{Account, Ask, Order};
+use crate::problem::Problem;
+use crate::published;
+use crate::reply;
+use crate::route::query;
+use crate::store::{Answered, KeyedContent};
+
+/// What the outbox calls the note.
+const REDEMPTION: &str = "redemption";
+/// When the alarm goes on with a redemption that nobody finished, in milliseconds.
+const ALARM_MS: u64 = 3_000;
+
+/// A redemption under way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Redemption {
+    /// The name of the redemption at the inviter, from which nobody learns who redeemed.
+    id: String,
+    code: String,
+    inviter: String,
+    key: String,
+    content: String,
+    now: Instant,
+}
+
+/// An account's own code.
+#[derive(Serialize)]
+struct Invitation {
+    code: String,
+    rewarded: usize,
+    limit: usize,
+}
+
+impl Account {
+    /// `GET …/invitation`
+    pub(crate) async fn read_invitation(&self, ask: &Ask<'_>) -> Result<Response, Problem> {
+        query(ask.url, &[])?;
+        let rewarded = self.settled(ask)?.account.invitations.rewarded.len();
+        let code = invitation::code(&self.secret_name("invitation", ask.id)?);
+        if !self.is_code_known.get() {
+            let call = DirectoryCall::AddCode { code: code.clone(), account: ask.id.to_owned() };
+            directory::ask::<()>(self.env(), &call).await?;
+            self.is_code_known.set(true);
+        }
+        reply::json(200, &Invitation { code, rewarded, limit: MOST_REWARDED })
+    }
+
+    /// `POST …/invitations/redeem`
+    pub(crate) async fn redeem(
+        &self,
+        ask: &Ask<'_>,
+        keyed: KeyedContent<'_>,
+    ) -> Result<Response, Problem> {
+        query(ask.url, &[])?;
+        if self.identity().is_none() {
+            return Err(account_not_found(ask.id).into());
+        }
+        if let Some(answered) = self.answered(keyed)? {
+            return reply::replayed(&answered.entry);
+        }
+        let code = Fields::read(ask.body, "", &["code"])?.text("code")?;
+        let code = read_code(code).ok_or_else(not_found)?;
+        let call = DirectoryCall::FindCode { code: code.clone() };
+        let inviter: Option<String> = directory::ask(self.env(), &call).await?;
+        let inviter = inviter.ok_or_else(not_found)?;
+        if inviter == ask.id {
+            let detail = "an account cannot redeem its own invitation";
+            return Err(Refusal::new(Code::OwnInvitation, detail).into());
+        }
+        // One redemption at a time: what another request or a crash left is finished first.
+        while let Some(under_way) = self.redemption()? {
+            match self.finish(&under_way).await {
+                Ok(_) | Err(Problem::Refused(_)) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        if let Some(answered) = self.answered(keyed)? {
+            return reply::replayed(&answered.entry);
+        }
+        let redemption = Redemption {
+            id: hex(self.secret_name("redemption", ask.id)?.get(..8).unwrap_or_default()),
+            code,
+            inviter,
+            key: keyed.key.to_owned(),
+            content: keyed.content.to_owned(),
+            now: ask.now,
+        };
+        self.take_reward(&redemption, true)?;
+        self.outbox().put(REDEMPTION, &redemption, ALARM_MS)?;
+        self.finish(&redemption).await.and_then(|entry| reply::entry(&entry))
+    }
+
+    /// Goes on with a redemption that is under way, if there is one.
+    pub(crate) async fn finish_redemption(&self) -> Result<(), Problem> {
+        match self.redemption()? {
+            None => Ok(()),
+            Some(redemption) => match self.finish(&redemption).await {
+                Ok(_) | Err(Problem::Refused(_)) => Ok(()),
+                Err(fault) => Err(fault),
+            },
+        }
+    }
+
+    /// Has the inviter rewarded, and then takes this account's own reward.
+    async fn finish(&self, redemption: &Redemption) -> Result<Entry, Problem> {
+        let call = AccountCall::RewardInviter { redemption: redemption.id.clone(), now: redemption.now };
+        let outcome = internal::tell_account(self.env(), &redemption.inviter, &call).await?;
+        // From here on nothing is awaited. Another request, or the alarm, may have been faster.
+        self.wake()?;
+        let is_under_way = self.redemption()?.is_some_and(|known| known.key == redemption.key);
+        if let Some(refusal) = internal::refusal(&outcome) {
+            if is_under_way {
+                self.outbox().remove(REDEMPTION)?;
+            }
+            return Err(refusal.into());
+        }
+        if !is_under_way {
+            return match self.store().answered(&redemption.key)? {
+                Some(answered) => Ok(answered.entry),
+                None => Err(Problem::Fault("a redemption left no entry".to_owned())),
+            };
+        }
+        let entry = self.take_reward(redemption, false)?;
+        self.outbox().remove(REDEMPTION)?;
+        entry.ok_or_else(|| Problem::Fault("a reward made no entry".to_owned()))
+    }
+
+    /// This account's own reward; or, if it is only to be tried, whether there is one.
+    fn take_reward(&self, redemption: &Redemption, dry_run: bool) -> Result<Option<Entry>, Problem> {
+        let Some((id, last_at)) = self.identity() else {
+            return Err(Problem::Fault("a redemption without an account".to_owned()));
+        };
+        let now = redemption.now.max(last_at);
+        let source = Source::Invited { code: redemption.code.clone() };
+        let command = Command::Award { new: invitation::reward(now), source };
+        // A caller who used the key for another call meanwhile does not lose the reward.
+        let is_key_free = self.store().answered(&redemption.key)?.is_none();
+        let keyed = KeyedContent { key: &redemption.key, content: &redemption.content };
+        let order = Order {
+            account: &id,
+            command: &command,
+            now,
+            keyed: is_key_free.then_some(keyed),
+            catalog: published::catalog()?,
+            dry_run,
+        };
+        Ok(self.execute(&order)?.entries.pop())
+    }
+
+    fn redemption(&self) -> Result<Option<Redemption>, Problem> {
+        self.outbox().get(REDEMPTION)
+    }
+
+    /// What this key was answered with before; a refusal if it was used for anything else.
+    fn answered(&self, keyed: KeyedContent<'_>) -> Result<Option<Answered>, Problem> {
+        match self.store().answered(keyed.key)? {
+            Some(answered) if answered.content != keyed.content => {
+                Err(retry::key_reused(keyed.key).into())
+            }
+            answered => Ok(answered),
+        }
+    }
+
+    /// Bytes that belong to an account, and that only the holder of the secret can compute.
+    fn secret_name(&self, purpose: &str, account: &str) -> Result<[u8; 32], Problem> {
+        let variable = |name| self.env().var(name).map(|value| value.to_string());
+        let secret = variable("INVITATION_SECRET")
+            .or_else(|_| variable("USER_TOKEN_SECRET"))
+            .map_err(|_| Problem::Fault("the secret INVITATION_SECRET is not set".to_owned()))?;
+        Ok(hmac_sha256(secret.as_bytes(), &[purpose.as_bytes(), b":", account.as_bytes()]))
+    }
+}
+
+/// The refusal for a code that nobody has.
+pub(crate) fn not_found() -> Refusal {
+    Refusal::new(Code::InvitationNotFound, "nobody has this invitation code").at("code")
+}

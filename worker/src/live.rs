@@ -1,0 +1,80 @@
+//! Live balances: a WebSocket that tells the balance at once and after every change. The runtime keeps it open while
+//! the object sleeps.
+
+use std::cell::Cell;
+
+use edge_credits::account::Account as AccountState;
+use edge_credits::catalog::Catalog;
+use edge_credits::time::Instant;
+use worker::{Headers, Response, State, WebSocketPair, WebSocketRequestResponsePair};
+
+use crate::object::{Account, Ask};
+use crate::problem::{CallFault, Problem};
+use crate::route::query;
+
+/// What a browser's token stands behind, among the subprotocols that it offers.
+const TOKEN_PREFIX: &str = "bearer.";
+
+/// Who watches an account.
+pub(crate) struct Watchers {
+    state: State,
+    /// False only if nobody watches: then a change costs nothing here.
+    may_be_some: Cell<bool>,
+}
+
+impl Watchers {
+    pub(crate) fn new(state: State) -> Watchers {
+        let may_be_some = Cell::new(!state.get_websockets().is_empty());
+        Watchers { state, may_be_some }
+    }
+
+    /// Tells everyone who watches the balance as it stands at `now`.
+    pub(crate) fn tell(
+        &self,
+        account: &AccountState,
+        now: Instant,
+        catalog: &Catalog,
+    ) -> Result<(), Problem> {
+        if !self.may_be_some.get() {
+            return Ok(());
+        }
+        let sockets = self.state.get_websockets();
+        self.may_be_some.set(!sockets.is_empty());
+        if !sockets.is_empty() {
+            let balance = serde_json::to_string(&account.settled(now, catalog).balance_view())?;
+            for socket in sockets {
+                // One that is just closing misses nothing.
+                let _ = socket.send_with_str(&balance);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Account {
+    /// `GET …/live`
+    pub(crate) fn watch(&self, ask: &Ask<'_>, headers: &Headers) -> Result<Response, Problem> {
+        let upgrade = headers.get("Upgrade")?.unwrap_or_default();
+        if !upgrade.eq_ignore_ascii_case("websocket") {
+            return Err(CallFault::UpgradeRequired.into());
+        }
+        query(ask.url, &[])?;
+        let balance = serde_json::to_string(&self.settled(ask)?.balance_view())?;
+        let watchers = self.watchers();
+        let WebSocketPair { client, server } = WebSocketPair::new()?;
+        watchers.state.accept_web_socket(&server);
+        // Text for text, without waking the object: what keeps proxies from closing a quiet socket.
+        let pong = WebSocketRequestResponsePair::new("ping", "pong").map_err(worker::Error::from)?;
+        watchers.state.set_websocket_auto_response(&pong);
+        watchers.may_be_some.set(true);
+        server.send_with_str(&balance)?;
+        let response = Response::from_websocket(client)?;
+        if let Some(offered) = headers.get("Sec-WebSocket-Protocol")?
+            && let Some(token) =
+                offered.split(',').map(str::trim).find(|name| name.starts_with(TOKEN_PREFIX))
+        {
+            response.headers().set("Sec-WebSocket-Protocol", token)?;
+        }
+        Ok(response)
+    }
+}
