@@ -25,7 +25,7 @@ async function test({ core, e2e, names }) {
     .map((file) => join(folder, file))
   if (files.length === 0) throw new Failure(`no end-to-end test in ${folder} matches`)
   console.log(`test: ${files.length} end-to-end test files`)
-  return run(paths.node, ['--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=180000', ...files])
+  return run(paths.node, ['--disable-warning=ExperimentalWarning', '--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=180000', ...files])
 }
 
 const args = process.argv.slice(2)

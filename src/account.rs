@@ -55,6 +55,9 @@ pub struct Account {
     /// The code that it redeemed, and the redemptions of its own.
     #[serde(default, skip_serializing_if = "Invitations::is_empty")]
     pub invitations: Invitations,
+    /// The codes of the promotions that it redeemed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promotions: Vec<String>,
     /// What it used.
     pub usage: Usage,
 }

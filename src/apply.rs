@@ -51,6 +51,7 @@ impl Account {
             debts: Vec::new(),
             features: Vec::new(),
             invitations: Invitations::default(),
+            promotions: Vec::new(),
             usage: crate::usage::Usage::default(),
         }
     }
@@ -201,6 +202,7 @@ impl Account {
         match source {
             None | Some(Source::Payment { .. }) => {}
             Some(Source::Invited { code }) => self.invitations.redeemed = Some(code.clone()),
+            Some(Source::Promotion { code }) => self.promotions.push(code.clone()),
             Some(Source::Inviting { redemption }) => {
                 self.invitations.rewarded.push(redemption.clone());
             }

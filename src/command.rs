@@ -429,7 +429,7 @@ fn instant(fields: &Fields<'_>, name: &str) -> Result<Option<Instant>, Refusal> 
 }
 
 /// A grant shows `null` for a time that it has not, and may be given so.
-fn nullable_instant(fields: &Fields<'_>, name: &str) -> Result<Option<Instant>, Refusal> {
+pub(crate) fn nullable_instant(fields: &Fields<'_>, name: &str) -> Result<Option<Instant>, Refusal> {
     fields
         .given(name)
         .map_or(Ok(None), |_| instant(fields, name))
@@ -453,7 +453,7 @@ fn on_excess(fields: &Fields<'_>) -> Result<Option<OnExcess>, Refusal> {
     }
 }
 
-fn positive_credits(value: &Value) -> Result<Credits, Refusal> {
+pub(crate) fn positive_credits(value: &Value) -> Result<Credits, Refusal> {
     let credits = Credits::parse(value, "credits")?;
     if credits.is_positive() {
         Ok(credits)
@@ -488,7 +488,7 @@ fn category(fields: &Fields<'_>) -> Result<Option<Category>, Refusal> {
 }
 
 /// A scope of tags that models have: one that no model has would lock the credits away.
-fn scope(fields: &Fields<'_>, catalog: &Catalog) -> Result<Option<Vec<String>>, Refusal> {
+pub(crate) fn scope(fields: &Fields<'_>, catalog: &Catalog) -> Result<Option<Vec<String>>, Refusal> {
     if fields.given("scope").is_none() {
         return Ok(None);
     }

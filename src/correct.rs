@@ -8,6 +8,7 @@ use crate::draft::{Arrival, Draft, drawn, paid};
 use crate::entry::{Balance, Entry, Event, Source};
 use crate::grant::{Draw, Grant, GrantKind, GrantStatus};
 use crate::ids::{ChargeId, RefundId};
+use crate::promotion::already_redeemed;
 use crate::refusal::{Code, Refusal};
 use crate::time::DAY_MS;
 use crate::usage::refund_shares;
@@ -24,6 +25,11 @@ impl Draft<'_> {
         source: &Source,
         records: &Records,
     ) -> Result<Vec<Entry>, Refusal> {
+        if let Source::Promotion { code } = source
+            && self.account.promotions.contains(code)
+        {
+            return Err(already_redeemed(code));
+        }
         if !self.account.invitations.may_take(source)? || self.has_awarded(source, records) {
             return Ok(Vec::new());
         }

@@ -226,10 +226,10 @@ impl Draft<'_> {
     /// plan grants is due from then on.
     pub(crate) fn enter_plan(&mut self, plan: String, at: Instant) {
         let daily = self.catalog.plan(&plan).and_then(|plan| plan.daily);
-        let previous = self.account.plan.clone();
+        let from = self.account.plan.clone();
         let change = Event::PlanChanged {
             plan: plan.clone(),
-            previous,
+            from,
         };
         self.step(at, change, Balance::default());
         let Some(day) = self.account.day.clone().filter(|day| day.end > at) else {

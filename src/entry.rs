@@ -92,8 +92,8 @@ pub enum Event {
     PlanChanged {
         /// The plan.
         plan: String,
-        /// The plan before.
-        previous: String,
+        /// The plan before. Not `previous`: that name belongs to the chain, which adds it to every stored entry.
+        from: String,
     },
     /// A perk was granted.
     PerkGranted {
@@ -237,6 +237,11 @@ pub enum Source {
         payment: String,
         /// The pack.
         pack: String,
+    },
+    /// A promotion that the account redeemed.
+    Promotion {
+        /// Its code.
+        code: String,
     },
 }
 

@@ -43,7 +43,8 @@ impl Invitations {
     pub(crate) fn may_take(&self, source: &Source) -> Result<bool, Refusal> {
         match source {
             Source::Invited { .. } if self.redeemed.is_some() => {
-                let detail = "the account has redeemed an invitation before: it can be invited once";
+                let detail =
+                    "the account has redeemed an invitation before: it can be invited once";
                 Err(Refusal::new(Code::InvitationAlreadyRedeemed, detail))
             }
             Source::Inviting { redemption } if self.rewarded.contains(redemption) => Ok(false),

@@ -21,6 +21,7 @@ pub mod model;
 pub mod pack;
 pub mod plan;
 pub mod price;
+pub mod promotion;
 pub mod rate;
 pub mod request;
 pub mod usage_format;

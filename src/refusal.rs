@@ -69,6 +69,14 @@ pub enum Code {
     InvitationExhausted,
     /// The catalog has no such pack.
     UnknownPack,
+    /// There is no such promotion.
+    PromotionNotFound,
+    /// The promotion has not begun, or is over.
+    PromotionNotOpen,
+    /// The promotion was redeemed as often as it may be.
+    PromotionExhausted,
+    /// The account redeemed the promotion before.
+    PromotionAlreadyRedeemed,
 }
 
 impl Code {
@@ -107,6 +115,10 @@ impl Code {
             Code::InvitationAlreadyRedeemed => "invitation_already_redeemed",
             Code::InvitationExhausted => "invitation_exhausted",
             Code::UnknownPack => "unknown_pack",
+            Code::PromotionNotFound => "promotion_not_found",
+            Code::PromotionNotOpen => "promotion_not_open",
+            Code::PromotionExhausted => "promotion_exhausted",
+            Code::PromotionAlreadyRedeemed => "promotion_already_redeemed",
         }
     }
 }

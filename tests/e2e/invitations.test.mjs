@@ -1,6 +1,7 @@
 // Friend invitations: a code rewards both sides, once, and whatever crashes in between.
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { client, serve } from './harness.mjs'
@@ -18,6 +19,14 @@ after(() => server?.stop())
 const codeOf = async (account) => (await account.read('/invitation')).code
 const redeem = (account, code, options) => account.post('/invitations/redeem', { code }, options)
 const rewards = (entries) => entries.filter((entry) => entry.kind === 'granted' && entry.grant.kind === 'invitation')
+
+/** Resolves when an inviter's balance has changed on the disk. */
+async function watch(server, inviter) {
+  const socket = new WebSocket(`${server.url.replace('http', 'ws')}${inviter.path('/live')}`, { headers: { Authorization: 'Bearer dev-service-key' } })
+  socket.addEventListener('error', () => {})
+  await once(socket, 'message')
+  return { rewarded: once(socket, 'message'), close: () => socket.close() }
+}
 
 describe('an invitation', () => {
   test('has a code that is always the same and tells nothing', async () => {
@@ -141,19 +150,18 @@ describe('a crash between the two rewards', () => {
     for (let round = 0; round < 8; round += 1) {
       const guests = await Promise.all(Array.from({ length: 8 }, () => opened(there, NINE)))
       invited.push(...guests.map((account, index) => ({ account, by: index % 4 })))
-      // The server dies at an answer: then the other redemptions stand wherever they are.
-      let until
-      const moment = new Promise((resolve) => (until = resolve))
+      // The server dies when an inviter has just been rewarded: of those it was rewarded for, some are not yet.
+      const { rewarded, close } = await watch(crashing, inviters[round % 4])
       let answered_now = 0
       const under_way = guests.map(async (account, index) => {
         await sleep(index * round)
         await redeem(account, codes[index % 4])
         answered_now += 1
-        if (answered_now > round % 4) until()
       })
-      await Promise.race([moment, Promise.allSettled(under_way)])
+      await Promise.race([rewarded, Promise.allSettled(under_way)])
       await crashing.kill()
       await Promise.allSettled(under_way)
+      close()
       answers += answered_now
       await crashing.restart()
     }

@@ -12,7 +12,7 @@ const NINE = '2025-03-10T09:00:00Z'
 
 let server, api
 before(async () => {
-  server = await serve()
+  server = await serve({ vars: { ALLOWED_ORIGINS: 'https://app.example' } })
   api = client(server)
 })
 after(() => server?.stop())
@@ -118,7 +118,8 @@ describe('a live balance', () => {
     const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub: account.id, exp: Math.floor(Date.now() / 1000) + 600 })}`
     const token = `${signed}.${createHmac('sha256', 'dev-user-token-secret').update(signed).digest('base64url')}`
     const protocol = `bearer.${token}`
-    const live = await watch(account, { headers: {}, protocols: [protocol] })
+    // A browser tells where its page comes from, too.
+    const live = await watch(account, { headers: { Origin: 'https://app.example' }, protocols: [protocol] })
     assert.equal(live.socket.protocol, protocol)
     matches(await live.next(), { account: account.id, available: 100 })
     await live.close()

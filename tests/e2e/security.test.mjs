@@ -2,7 +2,14 @@
 
 import assert from 'node:assert/strict'
 import { createHmac, createPublicKey, generateKeyPairSync, randomBytes, randomUUID, sign } from 'node:crypto'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { after, before, describe, test } from 'node:test'
 import { client, serve } from './harness.mjs'
 import { Account, answered, costing, header, matches, opened, refused, send, unique } from './support.mjs'
@@ -479,7 +486,6 @@ describe('with a few service keys', () => {
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'no-referrer',
       'strict-transport-security': /^max-age=\d{8,}/,
-      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
       'cache-control': 'no-store',
       'x-request-id': /^[\w-]{8,64}$/,
     }
@@ -599,6 +605,77 @@ describe('with a few service keys', () => {
     test('gets from a cache what was made for its origin', async () => {
       assert.match(header(await send(server, 'GET', '/v1/catalog'), 'vary') ?? '', /origin/i)
     })
+  })
+})
+
+describe('a rate limit', () => {
+  const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+  const LIMIT = 5
+  const folder = mkdtempSync(join(tmpdir(), 'edge-credits-limits-'))
+  let wrangler, server
+
+  // The limits are bindings of the platform: wrangler brings its own, and the configuration is ours with lower figures.
+  before(async () => {
+    const config = readFileSync(join(ROOT, 'wrangler.toml'), 'utf8')
+    const lower = config
+      .replace(/^main = .*$/m, `main = ${JSON.stringify(join(ROOT, 'build', 'index.js'))}`)
+      .replace(/^(command|watch_dir) = .*$/gm, '')
+      .replace(/limit = \d+, period = 10/g, `limit = ${LIMIT}, period = 60`)
+    assert.equal(lower.match(new RegExp(`limit = ${LIMIT}, period = 60`, 'g'))?.length, 2)
+    writeFileSync(join(folder, 'wrangler.toml'), lower)
+    writeFileSync(join(folder, '.dev.vars'), `SERVICE_KEYS=${ADMIN}\nUSER_TOKEN_SECRET=${SECRET}\n`)
+    const port = await freePort()
+    const quiet = { WRANGLER_SEND_METRICS: 'false', WRANGLER_SEND_ERROR_REPORTS: 'false', WRANGLER_HIDE_BANNER: 'true', WRANGLER_NO_SKILLS_UPDATE_PROMPTS: 'true', CLOUDFLARE_CF_FETCH_ENABLED: 'false', X_LOCAL_OBSERVABILITY: 'false', X_LOCAL_EXPLORER: 'false' }
+    const bin = join(ROOT, 'node_modules', '.bin')
+    wrangler = spawn(join(bin, 'node'), [join(bin, 'wrangler'), 'dev', '--port', `${port}`, '--inspector-port', '0', '--persist-to', join(folder, 'state'), '--show-interactive-dev-session=false'], {
+      cwd: folder, stdio: 'ignore', detached: true, env: { ...process.env, ...quiet },
+    })
+    server = { url: `http://127.0.0.1:${port}` }
+    for (let tries = 0; tries < 300; tries++) {
+      if ((await fetch(`${server.url}/health`).catch(() => null))?.ok) return
+      await sleep(200)
+    }
+    throw new Error('wrangler did not start')
+  })
+  after(() => {
+    try {
+      process.kill(-wrangler.pid, 'SIGKILL')
+    } catch {}
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  /** What so many calls in a row are answered. A new minute begins the count afresh, so they must be in one. */
+  const inOneMinute = async (call) => {
+    const left = 60_000 - (Date.now() % 60_000)
+    if (left < 15_000) await sleep(left + 100)
+    const answers = []
+    for (let time = 0; time < LIMIT + 2; time++) answers.push(await call())
+    return answers
+  }
+  const limited = (answers, status) => {
+    assert.deepEqual(answers.map((answer) => answer.status), [...Array(LIMIT).fill(status), 429, 429])
+    refused(answers.at(-1), 429, 'rate_limited')
+    assert.match(header(answers.at(-1), 'retry-after'), /^\d+$/)
+    assert.match(header(answers.at(-1), 'x-request-id'), /./)
+  }
+
+  test('counts the calls on an account, and those of its user apart', async () => {
+    const [account, other] = [unique(), unique()]
+    limited(await inOneMinute(() => read(server, account, ADMIN)), 404)
+    assert.equal((await read(server, other, ADMIN)).status, 404, 'another account is not touched')
+    limited(await inOneMinute(() => read(server, account, token(good(account)))), 404)
+  })
+
+  test('counts what an address asks without credentials, or tries as some', async () => {
+    limited(await inOneMinute(() => read(server, unique(), 'guess', { headers: { 'CF-Connecting-IP': '192.0.2.1' } })), 401)
+    assert.equal((await send(server, 'GET', '/health')).status, 200, 'health is always told')
+  })
+})
+
+const freePort = () => new Promise((resolve) => {
+  const socket = createServer().listen(0, '127.0.0.1', () => {
+    const { port } = socket.address()
+    socket.close(() => resolve(port))
   })
 })
 

@@ -80,6 +80,19 @@ impl Caller {
         }
     }
 
+    /// Checks that the caller may do what is about no account in particular.
+    ///
+    /// # Errors
+    /// 403 `forbidden`.
+    pub(crate) fn check_administrator(&self) -> Result<(), CallFault> {
+        match self {
+            Caller::Service(key) if key.role.has(Right::Administer) => Ok(()),
+            _ => Err(CallFault::Forbidden(
+                "this is for administrators' service keys".to_owned(),
+            )),
+        }
+    }
+
     /// Whether what the call says decides about it, too.
     pub(crate) fn is_limited_in(&self, call: &Call) -> bool {
         matches!(self, Caller::User { .. }) && right_to(call) == Right::Name

@@ -1,8 +1,12 @@
 //! The directory: the one object that knows what belongs to which account. It never decides about credits.
 
+use edge_credits::promotion::Promotion;
+use edge_credits::time::Instant;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use worker::{DurableObject, Env, Request, Response, SqlStorage, SqlStorageValue, State, durable_object};
+use worker::{
+    DurableObject, Env, Request, Response, SqlStorage, SqlStorageValue, State, durable_object,
+};
 
 use crate::internal;
 use crate::problem::{CallFault, Problem};
@@ -24,7 +28,11 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS payments (
         payment TEXT PRIMARY KEY, account TEXT, void INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS subscriptions (
-        subscription TEXT PRIMARY KEY, account TEXT, body TEXT NOT NULL) STRICT, WITHOUT ROWID;";
+        subscription TEXT PRIMARY KEY, account TEXT, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS promotions (
+        code TEXT PRIMARY KEY, redeemed INTEGER NOT NULL, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS reservations (
+        code TEXT NOT NULL, account TEXT NOT NULL, PRIMARY KEY (code, account)) STRICT, WITHOUT ROWID;";
 
 /// The directory.
 #[durable_object(fetch)]
@@ -45,9 +53,44 @@ pub(crate) enum DirectoryCall {
     /// Who is on the wall.
     ReadWall,
     /// What is known of a payment: whose it is, or that its money went back. Answers all that is known.
-    NotePayment { payment: String, account: Option<String>, void: bool },
+    NotePayment {
+        payment: String,
+        account: Option<String>,
+        void: bool,
+    },
     /// What is known of a subscription. Answers the latest that is known.
-    NoteSubscription { account: Option<String>, notice: SubscriptionNotice },
+    NoteSubscription {
+        account: Option<String>,
+        notice: SubscriptionNotice,
+    },
+    /// A promotion that is offered, in place of what was offered under its code.
+    OfferPromotion { promotion: Promotion },
+    /// What is offered under a code.
+    FindPromotion { code: String },
+    /// One redemption of a promotion, for this account. Asking again changes nothing.
+    ReservePromotion {
+        code: String,
+        account: String,
+        now: Instant,
+    },
+}
+
+/// A promotion, and how many accounts redeemed it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct KnownPromotion {
+    #[serde(flatten)]
+    pub(crate) promotion: Promotion,
+    pub(crate) redeemed: u32,
+}
+
+/// Whether a promotion can be redeemed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub(crate) enum Reservation {
+    Reserved { promotion: Promotion },
+    NotFound,
+    NotOpen,
+    Exhausted,
 }
 
 /// What is known of a payment.
@@ -68,13 +111,18 @@ pub(crate) struct KnownSubscription {
 ///
 /// # Errors
 /// If it cannot be reached, or failed.
-pub(crate) async fn ask<T: DeserializeOwned>(env: &Env, call: &DirectoryCall) -> Result<T, Problem> {
+pub(crate) async fn ask<T: DeserializeOwned>(
+    env: &Env,
+    call: &DirectoryCall,
+) -> Result<T, Problem> {
     internal::post(env.durable_object("DIRECTORY")?.get_by_name(NAME)?, call).await
 }
 
 impl DurableObject for Directory {
     fn new(state: State, _env: Env) -> Self {
-        Directory { sql: state.storage().sql() }
+        Directory {
+            sql: state.storage().sql(),
+        }
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
@@ -104,11 +152,20 @@ impl Directory {
                 reply::json(200, &())
             }
             DirectoryCall::ReadWall => reply::json(200, &self.read_wall()?),
-            DirectoryCall::NotePayment { payment, account, void } => {
-                reply::json(200, &self.note_payment(payment, account, void)?)
-            }
+            DirectoryCall::NotePayment {
+                payment,
+                account,
+                void,
+            } => reply::json(200, &self.note_payment(payment, account, void)?),
             DirectoryCall::NoteSubscription { account, notice } => {
                 reply::json(200, &self.note_subscription(account, notice)?)
+            }
+            DirectoryCall::OfferPromotion { promotion } => {
+                reply::json(200, &self.offer_promotion(&promotion)?)
+            }
+            DirectoryCall::FindPromotion { code } => reply::json(200, &self.promotion(&code)?),
+            DirectoryCall::ReservePromotion { code, account, now } => {
+                reply::json(200, &self.reserve_promotion(code, account, now)?)
             }
         }
     }
@@ -118,8 +175,10 @@ impl Directory {
         struct Row {
             account: String,
         }
-        let rows: Vec<Row> =
-            self.rows("SELECT account FROM codes WHERE code = ?", vec![code.into()])?;
+        let rows: Vec<Row> = self.rows(
+            "SELECT account FROM codes WHERE code = ?",
+            vec![code.into()],
+        )?;
         Ok(rows.into_iter().next().map(|row| row.account))
     }
 
@@ -148,7 +207,10 @@ impl Directory {
             "SELECT name, since FROM wall WHERE name IS NOT NULL ORDER BY since, account LIMIT ?",
             vec![SqlStorageValue::Integer(MOST_ON_THE_WALL)],
         )?;
-        Ok(rows.into_iter().map(|row| EarlyBird::new(row.name, row.since)).collect())
+        Ok(rows
+            .into_iter()
+            .map(|row| EarlyBird::new(row.name, row.since))
+            .collect())
     }
 
     /// A payment that was void once stays so, and belongs to the account that was named first.
@@ -172,10 +234,15 @@ impl Directory {
                 SqlStorageValue::Integer(i64::from(void)),
             ],
         )?;
-        let rows: Vec<Row> =
-            self.rows("SELECT account, void FROM payments WHERE payment = ?", vec![payment.into()])?;
+        let rows: Vec<Row> = self.rows(
+            "SELECT account, void FROM payments WHERE payment = ?",
+            vec![payment.into()],
+        )?;
         match rows.into_iter().next() {
-            Some(row) => Ok(KnownPayment { account: row.account, void: row.void != 0 }),
+            Some(row) => Ok(KnownPayment {
+                account: row.account,
+                void: row.void != 0,
+            }),
             None => Err(Problem::Fault("a payment was noted in vain".to_owned())),
         }
     }
@@ -210,6 +277,80 @@ impl Directory {
             ],
         )?;
         Ok(known)
+    }
+
+    /// Answers whether the code is new.
+    fn offer_promotion(&self, promotion: &Promotion) -> Result<bool, Problem> {
+        let is_new = self.promotion(&promotion.code)?.is_none();
+        self.run(
+            "INSERT INTO promotions (code, redeemed, body) VALUES (?,0,?)
+             ON CONFLICT (code) DO UPDATE SET body = excluded.body",
+            vec![
+                promotion.code.clone().into(),
+                serde_json::to_string(promotion)?.into(),
+            ],
+        )?;
+        Ok(is_new)
+    }
+
+    fn promotion(&self, code: &str) -> Result<Option<KnownPromotion>, Problem> {
+        #[derive(Deserialize)]
+        struct Row {
+            redeemed: u32,
+            body: String,
+        }
+        let rows: Vec<Row> = self.rows(
+            "SELECT redeemed, body FROM promotions WHERE code = ?",
+            vec![code.into()],
+        )?;
+        rows.first()
+            .map(|row| {
+                let promotion = serde_json::from_str(&row.body)?;
+                Ok(KnownPromotion {
+                    promotion,
+                    redeemed: row.redeemed,
+                })
+            })
+            .transpose()
+    }
+
+    fn reserve_promotion(
+        &self,
+        code: String,
+        account: String,
+        now: Instant,
+    ) -> Result<Reservation, Problem> {
+        #[derive(Deserialize)]
+        struct Row {}
+        let Some(KnownPromotion {
+            promotion,
+            redeemed,
+        }) = self.promotion(&code)?
+        else {
+            return Ok(Reservation::NotFound);
+        };
+        let reserved: Vec<Row> = self.rows(
+            "SELECT 1 FROM reservations WHERE code = ? AND account = ?",
+            vec![code.clone().into(), account.clone().into()],
+        )?;
+        if !reserved.is_empty() {
+            return Ok(Reservation::Reserved { promotion });
+        }
+        if !promotion.is_open(now) {
+            return Ok(Reservation::NotOpen);
+        }
+        if promotion.limit.is_some_and(|limit| redeemed >= limit) {
+            return Ok(Reservation::Exhausted);
+        }
+        self.run(
+            "INSERT INTO reservations (code, account) VALUES (?,?)",
+            vec![code.clone().into(), account.into()],
+        )?;
+        self.run(
+            "UPDATE promotions SET redeemed = redeemed + 1 WHERE code = ?",
+            vec![code.into()],
+        )?;
+        Ok(Reservation::Reserved { promotion })
     }
 
     fn rows<T: DeserializeOwned>(

@@ -45,7 +45,9 @@ thread_local! {
 
 /// Learns whether faults may be asked for here.
 pub(crate) fn learn(env: &Env) {
-    let on = env.var("FAULTS").is_ok_and(|value| value.to_string() == "on");
+    let on = env
+        .var("FAULTS")
+        .is_ok_and(|value| value.to_string() == "on");
     ALLOWED.set(on);
 }
 
@@ -61,7 +63,8 @@ pub(crate) fn arm(headers: &Headers) -> Result<(), Problem> {
         None => None,
         Some(name) => {
             let known = NAMES.iter().find(|(known, _)| *known == name);
-            let refuse = || Refusal::new(Code::InvalidRequest, format!("there is no fault `{name}`"));
+            let refuse =
+                || Refusal::new(Code::InvalidRequest, format!("there is no fault `{name}`"));
             Some(known.ok_or_else(refuse)?.1)
         }
     };

@@ -27,11 +27,18 @@ pub(crate) enum AccountCall {
     /// Its code was redeemed: give it the inviter's reward.
     RewardInviter { redemption: String, now: Instant },
     /// A pack was paid for.
-    GrantPack { payment: String, pack: String, now: Instant },
+    GrantPack {
+        payment: String,
+        pack: String,
+        now: Instant,
+    },
     /// The money for a pack went back.
     VoidPack { payment: String, now: Instant },
     /// A subscription began, changed, or ended.
-    Subscription { notice: SubscriptionNotice, now: Instant },
+    Subscription {
+        notice: SubscriptionNotice,
+        now: Instant,
+    },
 }
 
 /// What came of it.
@@ -46,7 +53,9 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     pub(crate) fn refused(code: &str) -> Outcome {
-        Outcome::Refused { code: code.to_owned() }
+        Outcome::Refused {
+            code: code.to_owned(),
+        }
     }
 }
 
@@ -71,13 +80,16 @@ pub(crate) async fn post<T: DeserializeOwned>(
     call: &impl Serialize,
 ) -> Result<T, Problem> {
     let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_body(Some(serde_json::to_string(call)?.into()));
+    init.with_method(Method::Post)
+        .with_body(Some(serde_json::to_string(call)?.into()));
     let request = Request::new_with_init(&format!("https://object{PATH}"), &init)?;
     let mut response = stub.fetch_with_request(request).await?;
     let body = response.bytes().await?;
     if response.status_code() != 200 {
         let status = response.status_code();
-        return Err(Problem::Fault(format!("an object answered a call of ours with {status}")));
+        return Err(Problem::Fault(format!(
+            "an object answered a call of ours with {status}"
+        )));
     }
     Ok(serde_json::from_slice(&body)?)
 }
@@ -98,20 +110,44 @@ impl Account {
         let (command, now) = match call {
             AccountCall::RewardInviter { redemption, now } => {
                 let now = (*now).max(last_at);
-                let source = Source::Inviting { redemption: redemption.clone() };
-                (Command::Award { new: invitation::reward(now), source }, now)
+                let source = Source::Inviting {
+                    redemption: redemption.clone(),
+                };
+                (
+                    Command::Award {
+                        new: invitation::reward(now),
+                        source,
+                    },
+                    now,
+                )
             }
-            AccountCall::GrantPack { payment, pack: id, now } => {
+            AccountCall::GrantPack {
+                payment,
+                pack: id,
+                now,
+            } => {
                 let Some(pack) = catalog.pack(id) else {
                     return Ok(Outcome::refused(Code::UnknownPack.as_str()));
                 };
                 let now = (*now).max(last_at);
-                let source = Source::Payment { payment: payment.clone(), pack: id.clone() };
-                (Command::Award { new: pack.grant(now), source }, now)
+                let source = Source::Payment {
+                    payment: payment.clone(),
+                    pack: id.clone(),
+                };
+                (
+                    Command::Award {
+                        new: pack.grant(now),
+                        source,
+                    },
+                    now,
+                )
             }
-            AccountCall::VoidPack { payment, now } => {
-                (Command::Void { grant: payment_grant_id(payment) }, *now)
-            }
+            AccountCall::VoidPack { payment, now } => (
+                Command::Void {
+                    grant: payment_grant_id(payment),
+                },
+                *now,
+            ),
             AccountCall::Subscription { notice, now } => {
                 return self.note_subscription(notice, *now, &catalog);
             }
@@ -125,7 +161,14 @@ impl Account {
             return Ok(Outcome::refused(Code::AccountNotFound.as_str()));
         };
         let catalog = published::catalog()?;
-        let order = Order { account: &id, command, now, keyed: None, catalog, dry_run: false };
+        let order = Order {
+            account: &id,
+            command,
+            now,
+            keyed: None,
+            catalog,
+            dry_run: false,
+        };
         match self.execute(&order) {
             Ok(_) => Ok(Outcome::Done),
             Err(Problem::Refused(refusal)) => Ok(Outcome::refused(refusal.code.as_str())),

@@ -4,7 +4,7 @@
 //! has the inviter rewarded, and then takes its own reward and drops the note. Whatever of this a crash leaves undone,
 //! the note's alarm does; the inviter knows a redemption that it was rewarded for.
 
-use edge_credits::command::Command;
+use edge_credits::command::{Command, NewGrant};
 use edge_credits::decide::account_not_found;
 use edge_credits::entry::{Entry, Source};
 use edge_credits::invitation::{self, MOST_REWARDED, read_code};
@@ -57,11 +57,21 @@ impl Account {
         let rewarded = self.settled(ask)?.account.invitations.rewarded.len();
         let code = invitation::code(&self.secret_name("invitation", ask.id)?);
         if !self.is_code_known.get() {
-            let call = DirectoryCall::AddCode { code: code.clone(), account: ask.id.to_owned() };
+            let call = DirectoryCall::AddCode {
+                code: code.clone(),
+                account: ask.id.to_owned(),
+            };
             directory::ask::<()>(self.env(), &call).await?;
             self.is_code_known.set(true);
         }
-        reply::json(200, &Invitation { code, rewarded, limit: MOST_REWARDED })
+        reply::json(
+            200,
+            &Invitation {
+                code,
+                rewarded,
+                limit: MOST_REWARDED,
+            },
+        )
     }
 
     /// `POST …/invitations/redeem`
@@ -97,7 +107,10 @@ impl Account {
             return reply::replayed(&answered.entry);
         }
         let redemption = Redemption {
-            id: hex(self.secret_name("redemption", ask.id)?.get(..8).unwrap_or_default()),
+            id: hex(self
+                .secret_name("redemption", ask.id)?
+                .get(..8)
+                .unwrap_or_default()),
             code,
             inviter,
             key: keyed.key.to_owned(),
@@ -106,7 +119,9 @@ impl Account {
         };
         self.take_reward(&redemption, true)?;
         self.outbox().put(REDEMPTION, &redemption, ALARM_MS)?;
-        self.finish(&redemption).await.and_then(|entry| reply::entry(&entry))
+        self.finish(&redemption)
+            .await
+            .and_then(|entry| reply::entry(&entry))
     }
 
     /// Goes on with a redemption that is under way, if there is one.
@@ -122,39 +137,74 @@ impl Account {
 
     /// Has the inviter rewarded, and then takes this account's own reward.
     async fn finish(&self, redemption: &Redemption) -> Result<Entry, Problem> {
-        let call = AccountCall::RewardInviter { redemption: redemption.id.clone(), now: redemption.now };
+        let call = AccountCall::RewardInviter {
+            redemption: redemption.id.clone(),
+            now: redemption.now,
+        };
         let outcome = internal::tell_account(self.env(), &redemption.inviter, &call).await?;
         // From here on nothing is awaited. Another request, or the alarm, may have been faster.
         self.wake()?;
-        let is_under_way = self.redemption()?.is_some_and(|known| known.key == redemption.key);
+        let is_under_way = self
+            .redemption()?
+            .is_some_and(|known| known.key == redemption.key);
         if let Some(refusal) = internal::refusal(&outcome) {
             if is_under_way {
                 self.outbox().remove(REDEMPTION)?;
             }
             return Err(refusal.into());
         }
-        if !is_under_way {
-            return match self.store().answered(&redemption.key)? {
-                Some(answered) => Ok(answered.entry),
-                None => Err(Problem::Fault("a redemption left no entry".to_owned())),
-            };
+        let answered = self.store().answered(&redemption.key)?;
+        if let Some(answered) = answered.filter(|known| known.content == redemption.content) {
+            if is_under_way {
+                self.outbox().remove(REDEMPTION)?;
+            }
+            return Ok(answered.entry);
         }
-        let entry = self.take_reward(redemption, false)?;
-        self.outbox().remove(REDEMPTION)?;
-        entry.ok_or_else(|| Problem::Fault("a reward made no entry".to_owned()))
+        if !is_under_way {
+            return Err(Problem::Fault("a redemption left no entry".to_owned()));
+        }
+        let taken = self.take_reward(redemption, false);
+        if !matches!(taken, Err(Problem::Fault(_))) {
+            self.outbox().remove(REDEMPTION)?;
+        }
+        taken?.ok_or_else(|| Problem::Fault("a reward made no entry".to_owned()))
     }
 
     /// This account's own reward; or, if it is only to be tried, whether there is one.
-    fn take_reward(&self, redemption: &Redemption, dry_run: bool) -> Result<Option<Entry>, Problem> {
-        let Some((id, last_at)) = self.identity() else {
-            return Err(Problem::Fault("a redemption without an account".to_owned()));
+    fn take_reward(
+        &self,
+        redemption: &Redemption,
+        dry_run: bool,
+    ) -> Result<Option<Entry>, Problem> {
+        let source = Source::Invited {
+            code: redemption.code.clone(),
         };
-        let now = redemption.now.max(last_at);
-        let source = Source::Invited { code: redemption.code.clone() };
-        let command = Command::Award { new: invitation::reward(now), source };
-        // A caller who used the key for another call meanwhile does not lose the reward.
-        let is_key_free = self.store().answered(&redemption.key)?.is_none();
-        let keyed = KeyedContent { key: &redemption.key, content: &redemption.content };
+        let keyed = KeyedContent {
+            key: &redemption.key,
+            content: &redemption.content,
+        };
+        self.take_award(&invitation::reward, source, keyed, redemption.now, dry_run)
+    }
+
+    /// Takes what was promised elsewhere, as the answer to the request with this key.
+    pub(crate) fn take_award(
+        &self,
+        award: &dyn Fn(Instant) -> NewGrant,
+        source: Source,
+        keyed: KeyedContent<'_>,
+        now: Instant,
+        dry_run: bool,
+    ) -> Result<Option<Entry>, Problem> {
+        let Some((id, last_at)) = self.identity() else {
+            return Err(Problem::Fault("an award without an account".to_owned()));
+        };
+        let now = now.max(last_at);
+        let command = Command::Award {
+            new: award(now),
+            source,
+        };
+        // A caller who used the key for another call meanwhile does not lose the award.
+        let is_key_free = self.store().answered(keyed.key)?.is_none();
         let order = Order {
             account: &id,
             command: &command,
@@ -171,7 +221,7 @@ impl Account {
     }
 
     /// What this key was answered with before; a refusal if it was used for anything else.
-    fn answered(&self, keyed: KeyedContent<'_>) -> Result<Option<Answered>, Problem> {
+    pub(crate) fn answered(&self, keyed: KeyedContent<'_>) -> Result<Option<Answered>, Problem> {
         match self.store().answered(keyed.key)? {
             Some(answered) if answered.content != keyed.content => {
                 Err(retry::key_reused(keyed.key).into())
@@ -186,7 +236,10 @@ impl Account {
         let secret = variable("INVITATION_SECRET")
             .or_else(|_| variable("USER_TOKEN_SECRET"))
             .map_err(|_| Problem::Fault("the secret INVITATION_SECRET is not set".to_owned()))?;
-        Ok(hmac_sha256(secret.as_bytes(), &[purpose.as_bytes(), b":", account.as_bytes()]))
+        Ok(hmac_sha256(
+            secret.as_bytes(),
+            &[purpose.as_bytes(), b":", account.as_bytes()],
+        ))
     }
 }
 

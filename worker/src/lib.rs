@@ -20,6 +20,7 @@ mod mac;
 mod object;
 mod outbox;
 mod problem;
+mod promotions;
 mod published;
 mod reads;
 mod reply;
@@ -38,6 +39,7 @@ use edge_credits::estimate::estimate;
 use edge_credits::request::PricedRequest;
 use edge_credits::value::Fields;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use worker::{Context, Env, Headers, Method, Request, Response, event};
 
 use crate::auth::Caller;
@@ -86,6 +88,10 @@ async fn serve(
                 },
             )
         }
+        Route::OpenApi => {
+            route::query(&request.url()?, &[])?;
+            openapi(request.headers())
+        }
         Route::Catalog => {
             route::query(&request.url()?, &[])?;
             request::now(request.headers(), env)?;
@@ -109,6 +115,18 @@ async fn serve(
             wall::read(request.headers(), env).await
         }
         Route::Stripe => stripe::receive(request, env).await,
+        Route::ReadPromotion(code) => {
+            Caller::of(request.headers(), env).await?.check_administrator()?;
+            route::query(&request.url()?, &[])?;
+            promotions::read(&code, env).await
+        }
+        Route::OfferPromotion(code) => {
+            Caller::of(request.headers(), env).await?.check_administrator()?;
+            route::query(&request.url()?, &[])?;
+            request::check_body_headers(request.headers())?;
+            let body = request::read_body(&mut request, false).await?;
+            promotions::offer(&code, &body, env).await
+        }
         Route::Account(id, call) => {
             let caller = match Caller::of(request.headers(), env).await {
                 Ok(caller) => caller,
@@ -141,4 +159,16 @@ fn catalog(asked: &Headers) -> Result<Response, Problem> {
     let catalog = published::catalog()?;
     let tag = format!("\"{}\"", catalog.hash());
     reply::tagged(asked, &tag, || reply::json(200, &*catalog))
+}
+
+/// The document of this API, with the start of its hash as its tag.
+fn openapi(asked: &Headers) -> Result<Response, Problem> {
+    const DOCUMENT: &[u8] = include_bytes!("../openapi.json");
+    thread_local! {
+        static TAG: String = {
+            let digest = Sha256::digest(DOCUMENT);
+            format!("\"{}\"", mac::hex(digest.get(..16).unwrap_or_default()))
+        };
+    }
+    TAG.with(|tag| reply::tagged(asked, tag, || reply::bytes(200, DOCUMENT.to_vec())))
 }

@@ -64,14 +64,17 @@ impl Account {
         let WebSocketPair { client, server } = WebSocketPair::new()?;
         watchers.state.accept_web_socket(&server);
         // Text for text, without waking the object: what keeps proxies from closing a quiet socket.
-        let pong = WebSocketRequestResponsePair::new("ping", "pong").map_err(worker::Error::from)?;
+        let pong =
+            WebSocketRequestResponsePair::new("ping", "pong").map_err(worker::Error::from)?;
         watchers.state.set_websocket_auto_response(&pong);
         watchers.may_be_some.set(true);
         server.send_with_str(&balance)?;
         let response = Response::from_websocket(client)?;
         if let Some(offered) = headers.get("Sec-WebSocket-Protocol")?
-            && let Some(token) =
-                offered.split(',').map(str::trim).find(|name| name.starts_with(TOKEN_PREFIX))
+            && let Some(token) = offered
+                .split(',')
+                .map(str::trim)
+                .find(|name| name.starts_with(TOKEN_PREFIX))
         {
             response.headers().set("Sec-WebSocket-Protocol", token)?;
         }

@@ -8,10 +8,17 @@ const BLOCK: usize = 64;
 /// The code of a message, whose parts are read one after another.
 pub(crate) fn hmac_sha256(key: &[u8], message: &[&[u8]]) -> [u8; 32] {
     let digest = Sha256::digest(key);
-    let key = if key.len() > BLOCK { digest.as_slice() } else { key };
+    let key = if key.len() > BLOCK {
+        digest.as_slice()
+    } else {
+        key
+    };
     let padded = |pad: u8| {
         let mut block = [pad; BLOCK];
-        block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
+        block
+            .iter_mut()
+            .zip(key)
+            .for_each(|(byte, key)| *byte ^= key);
         block
     };
     let mut inner = Sha256::new();

@@ -37,7 +37,7 @@ use crate::trace;
 const CALL_SEGMENT: usize = 4;
 
 /// When an alarm that did not come to its end goes off again, in milliseconds.
-const ALARM_RETRY_MS: u64 = 5_000;
+const ALARM_RETRY_MS: u64 = 10_000;
 
 /// One account.
 #[durable_object]
@@ -181,6 +181,7 @@ impl Account {
             };
             return match call {
                 Call::Redeem => self.redeem(&ask, keyed).await,
+                Call::RedeemPromotion => self.redeem_promotion(&ask, keyed).await,
                 call => self.answer_once(&call, &ask, keyed),
             };
         }
@@ -195,6 +196,7 @@ impl Account {
     async fn tell_all(&self) -> Result<(), Problem> {
         self.wake()?;
         self.finish_redemption().await?;
+        self.finish_promotion().await?;
         self.tell_wall().await
     }
 
@@ -312,6 +314,8 @@ impl Account {
                 unwritten: Some(after),
             });
         }
+        // A note too many tells what is known already; one too few would be missed.
+        self.note_wall(&entries, &after)?;
         // Nothing can be refused any more; nothing has changed yet.
         let made = Made {
             entries: &entries,
@@ -325,7 +329,6 @@ impl Account {
         self.gate.shut_until_synced(self.store.storage());
         fault::after_write()?;
         if let Some(account) = &loaded.account {
-            self.note_wall(&entries, account)?;
             self.watchers.tell(account, *now, catalog)?;
         }
         Ok(Executed {

@@ -36,12 +36,21 @@ pub(crate) struct Outbox {
 impl Outbox {
     pub(crate) fn new(state: &State) -> Outbox {
         let storage = state.storage();
-        Outbox { sql: storage.sql(), storage, is_fresh: Cell::new(false) }
+        Outbox {
+            sql: storage.sql(),
+            storage,
+            is_fresh: Cell::new(false),
+        }
     }
 
     /// Puts something in, in place of what was there of its kind, and sets the alarm that will tell it if nobody
     /// does before.
-    pub(crate) fn put(&self, kind: &str, body: &impl Serialize, after_ms: u64) -> Result<(), Problem> {
+    pub(crate) fn put(
+        &self,
+        kind: &str,
+        body: &impl Serialize,
+        after_ms: u64,
+    ) -> Result<(), Problem> {
         self.sql.exec(SCHEMA, vec![])?;
         self.sql.exec(
             "INSERT OR REPLACE INTO outbox (kind, body) VALUES (?,?)",
@@ -63,11 +72,14 @@ impl Outbox {
             .sql
             .exec("SELECT body FROM outbox WHERE kind = ?", vec![kind.into()])?
             .to_array()?;
-        rows.first().map(|row| Ok(serde_json::from_str(&row.body)?)).transpose()
+        rows.first()
+            .map(|row| Ok(serde_json::from_str(&row.body)?))
+            .transpose()
     }
 
     pub(crate) fn remove(&self, kind: &str) -> Result<(), Problem> {
-        self.sql.exec("DELETE FROM outbox WHERE kind = ?", vec![kind.into()])?;
+        self.sql
+            .exec("DELETE FROM outbox WHERE kind = ?", vec![kind.into()])?;
         Ok(())
     }
 

@@ -252,7 +252,8 @@ fn status_of(code: Code) -> (u16, &'static str) {
         | Code::HoldNotFound
         | Code::ChargeNotFound
         | Code::GrantNotFound
-        | Code::InvitationNotFound => (404, "Not Found"),
+        | Code::InvitationNotFound
+        | Code::PromotionNotFound => (404, "Not Found"),
         Code::AccountExists
         | Code::PlanTransitionForbidden
         | Code::HoldNotOpen
@@ -260,7 +261,10 @@ fn status_of(code: Code) -> (u16, &'static str) {
         | Code::GrantEnded
         | Code::OwnInvitation
         | Code::InvitationAlreadyRedeemed
-        | Code::InvitationExhausted => (409, "Conflict"),
+        | Code::InvitationExhausted
+        | Code::PromotionNotOpen
+        | Code::PromotionExhausted
+        | Code::PromotionAlreadyRedeemed => (409, "Conflict"),
         Code::IdempotencyKeyReused => (422, "Unprocessable Content"),
         Code::InvalidRequest
         | Code::UnknownModel

@@ -1,4 +1,4 @@
-//! Replies: JSON on the wire, and the headers that every answer has.
+//! Replies: JSON on the wire.
 
 use std::cell::OnceCell;
 
@@ -9,23 +9,10 @@ use worker::{Headers, Response, ResponseBuilder};
 use crate::problem::Problem;
 use crate::trace::RequestId;
 
-/// What no answer lacks. This is an API: nothing of it is to be framed, run, sniffed, or fetched in the clear.
-const EVERY_ANSWER: [(&str, &str); 5] = [
-    ("Cache-Control", "no-store"),
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Strict-Transport-Security", "max-age=31536000"),
-    (
-        "Content-Security-Policy",
-        "default-src 'none'; frame-ancestors 'none'",
-    ),
-];
-/// Where an answer says which request it answers.
+/// Where an answer says which request it answers. What every answer says beside that is in scripts/worker-entry.js.
 pub(crate) const REQUEST_ID: &str = "X-Request-Id";
-const SWITCHING_PROTOCOLS: u16 = 101;
 
 thread_local! {
-    static BARE: OnceCell<Headers> = const { OnceCell::new() };
     static JSON: OnceCell<Headers> = const { OnceCell::new() };
 }
 
@@ -93,16 +80,9 @@ pub(crate) fn bytes(status: u16, body: Vec<u8>) -> Result<Response, Problem> {
 
 /// The headers of an answer without a body, or with one of another type.
 pub(crate) fn headers() -> worker::Result<Headers> {
-    BARE.with(|template| match template.get() {
-        Some(headers) => Ok(headers.clone()),
-        None => {
-            let headers = Headers::new();
-            for (name, value) in EVERY_ANSWER {
-                headers.set(name, value)?;
-            }
-            Ok(template.get_or_init(|| headers).clone())
-        }
-    })
+    let headers = Headers::new();
+    headers.set("Cache-Control", "no-store")?;
+    Ok(headers)
 }
 
 /// What goes out: the answer, or the problem that there is instead, with the id of its request.
@@ -110,18 +90,8 @@ pub(crate) fn finish(
     result: Result<Response, Problem>,
     request: &Headers,
 ) -> worker::Result<Response> {
-    let response = match result {
-        Ok(response) => response,
-        Err(problem) => return problem.into_response(&RequestId::of(request)),
-    };
-    // What comes from an object has its id already, and cannot be changed.
-    if response.status_code() != SWITCHING_PROTOCOLS && !response.headers().has(REQUEST_ID)? {
-        identify(&response, &RequestId::of(request))?;
+    match result {
+        Ok(response) => Ok(response),
+        Err(problem) => problem.into_response(&RequestId::of(request)),
     }
-    Ok(response)
-}
-
-/// Says which request is answered.
-pub(crate) fn identify(response: &Response, id: &RequestId) -> worker::Result<()> {
-    response.headers().set(REQUEST_ID, id.as_str())
 }

@@ -15,6 +15,8 @@ use crate::problem::{CallFault, Problem};
 pub(crate) enum Route {
     /// `GET /health`
     Health,
+    /// `GET /openapi.json`
+    OpenApi,
     /// `GET /v1/catalog`
     Catalog,
     /// `POST /v1/estimate`
@@ -23,6 +25,10 @@ pub(crate) enum Route {
     MemorialWall,
     /// `POST /v1/webhooks/stripe`
     Stripe,
+    /// `GET /v1/promotions/{code}`
+    ReadPromotion(String),
+    /// `PUT /v1/promotions/{code}`
+    OfferPromotion(String),
     /// Anything below `/v1/accounts/{a}`.
     Account(String, Call),
 }
@@ -57,6 +63,7 @@ pub(crate) enum Call {
     ReturnFeature(String),
     Invitation,
     Redeem,
+    RedeemPromotion,
     Live,
 }
 
@@ -76,10 +83,16 @@ impl Route {
         let segments: Vec<&str> = decoded.iter().map(|segment| segment.as_ref()).collect();
         match segments.as_slice() {
             ["health"] => only(method, Method::Get, "GET", Route::Health),
+            ["openapi.json"] => only(method, Method::Get, "GET", Route::OpenApi),
             ["v1", "catalog"] => only(method, Method::Get, "GET", Route::Catalog),
             ["v1", "estimate"] => only(method, Method::Post, "POST", Route::Estimate),
             ["v1", "memorial-wall"] => only(method, Method::Get, "GET", Route::MemorialWall),
             ["v1", "webhooks", "stripe"] => post(method, Route::Stripe),
+            ["v1", "promotions", code] => match method {
+                Method::Get => Ok(Route::ReadPromotion((*code).to_owned())),
+                Method::Put => Ok(Route::OfferPromotion((*code).to_owned())),
+                _ => Err(CallFault::MethodNotAllowed("GET, PUT")),
+            },
             ["v1", "accounts", account, rest @ ..] => {
                 let call = Call::find(method, rest)?;
                 Ok(Route::Account((*account).to_owned(), call))
@@ -132,6 +145,7 @@ impl Call {
             ["entitlements", feature, "return"] => post(method, Call::ReturnFeature(text(feature))),
             ["invitation"] => only(method, Method::Get, "GET", Call::Invitation),
             ["invitations", "redeem"] => post(method, Call::Redeem),
+            ["promotions", "redeem"] => post(method, Call::RedeemPromotion),
             ["live"] => only(method, Method::Get, "GET", Call::Live),
             _ => Err(CallFault::NotFound),
         }
@@ -163,6 +177,7 @@ impl Call {
                 | Call::UseFeature(_)
                 | Call::ReturnFeature(_)
                 | Call::Redeem
+                | Call::RedeemPromotion
         )
     }
 

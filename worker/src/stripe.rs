@@ -44,7 +44,10 @@ enum Effect {
 /// `POST /v1/webhooks/stripe`
 pub(crate) async fn receive(mut request: Request, env: &Env) -> Result<Response, Problem> {
     let now = request::now(request.headers(), env)?;
-    let signature = request.headers().get("Stripe-Signature")?.unwrap_or_default();
+    let signature = request
+        .headers()
+        .get("Stripe-Signature")?
+        .unwrap_or_default();
     let body = request::read_bytes(&mut request, EVENT_LIMIT).await?;
     let secrets = variable(env, "STRIPE_WEBHOOK_SECRET");
     signature::check(&signature, &body, &secrets)?;
@@ -54,7 +57,11 @@ pub(crate) async fn receive(mut request: Request, env: &Env) -> Result<Response,
     let event: Event = serde_json::from_slice(&body).map_err(unreadable)?;
     let prices = event::Prices::read(&variable(env, "STRIPE_PRICES"))?;
     let effect = match event.news(&prices).map_err(unreadable)? {
-        News::Paid { payment, account, pack } => paid(env, payment, account, pack, now).await?,
+        News::Paid {
+            payment,
+            account,
+            pack,
+        } => paid(env, payment, account, pack, now).await?,
         News::MoneyBack { payment } => money_back(env, payment, now).await?,
         News::Subscription { account, notice } => subscription(env, account, notice, now).await?,
         News::NothingToDo => Effect::Handled,
@@ -66,7 +73,14 @@ pub(crate) async fn receive(mut request: Request, env: &Env) -> Result<Response,
         Effect::Ignored(reason) => (false, Some(reason)),
         Effect::Unknown => (false, None),
     };
-    reply::json(200, &Received { received: true, handled, ignored })
+    reply::json(
+        200,
+        &Received {
+            received: true,
+            handled,
+            ignored,
+        },
+    )
 }
 
 /// A pack was paid for. The directory knows whether the money went back already.
@@ -82,7 +96,11 @@ async fn paid(
     if named.void {
         return Ok(Effect::Ignored("refunded".to_owned()));
     }
-    let call = AccountCall::GrantPack { payment: payment.clone(), pack, now };
+    let call = AccountCall::GrantPack {
+        payment: payment.clone(),
+        pack,
+        now,
+    };
     let outcome = tell_account(env, &account, &call).await?;
     if outcome != Outcome::Done {
         return effect_of(outcome, &account);
@@ -117,7 +135,10 @@ async fn subscription(
         None => Ok(Effect::Ignored("no_account".to_owned())),
         Some(_) if known.notice.state == SubscriptionState::Named => Ok(Effect::Handled),
         Some(account) => {
-            let call = AccountCall::Subscription { notice: known.notice, now };
+            let call = AccountCall::Subscription {
+                notice: known.notice,
+                now,
+            };
             effect_of(tell_account(env, &account, &call).await?, &account)
         }
     }
@@ -159,5 +180,7 @@ async fn note_payment(
 }
 
 fn variable(env: &Env, name: &str) -> String {
-    env.var(name).map(|value| value.to_string()).unwrap_or_default()
+    env.var(name)
+        .map(|value| value.to_string())
+        .unwrap_or_default()
 }

@@ -50,7 +50,11 @@ impl SubscriptionNotice {
         let knew_nothing = known.state == SubscriptionState::Named;
         let is_final = known.state == SubscriptionState::Ended;
         let is_older = self.at < known.at && self.state != SubscriptionState::Ended;
-        if says_nothing || is_final || (is_older && !knew_nothing) { known } else { self }
+        if says_nothing || is_final || (is_older && !knew_nothing) {
+            known
+        } else {
+            self
+        }
     }
 
     fn plan(&self) -> Option<&str> {
@@ -77,7 +81,10 @@ impl Account {
         struct PlanRow {
             plan: String,
         }
-        if notice.plan().is_some_and(|plan| catalog.plan(plan).is_none()) {
+        if notice
+            .plan()
+            .is_some_and(|plan| catalog.plan(plan).is_none())
+        {
             return Ok(Outcome::refused(Code::UnknownPlan.as_str()));
         }
         let sql = self.outbox().sql();
@@ -101,12 +108,20 @@ impl Account {
                 vec![notice.subscription.clone().into()],
             )?
             .to_array()?;
-        let paid = notice.plan().or(others.first().map(|other| other.plan.as_str()));
+        let paid = notice
+            .plan()
+            .or(others.first().map(|other| other.plan.as_str()));
         let outcome = match &notice.state {
             SubscriptionState::Named => Outcome::Done,
             _ => {
                 let plan = paid.unwrap_or(FREE).to_owned();
-                self.carry_out(&Command::ChangePlan { plan, at_period_end: false }, now)?
+                self.carry_out(
+                    &Command::ChangePlan {
+                        plan,
+                        at_period_end: false,
+                    },
+                    now,
+                )?
             }
         };
         // The same step writes both. What was forbidden pays for nothing.

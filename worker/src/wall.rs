@@ -43,7 +43,10 @@ pub(crate) struct EarlyBird {
 
 impl EarlyBird {
     pub(crate) fn new(display_name: String, since_ms: i64) -> EarlyBird {
-        EarlyBird { display_name, since: Instant::from_millis(since_ms) }
+        EarlyBird {
+            display_name,
+            since: Instant::from_millis(since_ms),
+        }
     }
 }
 
@@ -74,7 +77,11 @@ pub(crate) async fn read(asked: &Headers, env: &Env) -> Result<Response, Problem
             let body = serde_json::to_vec(&Wall { early_birds })?;
             let digest = Sha256::digest(&body);
             let tag = format!("\"{}\"", hex(digest.get(..16).unwrap_or_default()));
-            let seen = Rc::new(Seen { at_ms: now, body, tag });
+            let seen = Rc::new(Seen {
+                at_ms: now,
+                body,
+                tag,
+            });
             SEEN.set(Some(seen.clone()));
             seen
         }
@@ -84,7 +91,11 @@ pub(crate) async fn read(asked: &Headers, env: &Env) -> Result<Response, Problem
 
 impl Account {
     /// Notes that the directory must be told, if these entries change what the wall shows.
-    pub(crate) fn note_wall(&self, entries: &[Entry], account: &AccountState) -> Result<(), Problem> {
+    pub(crate) fn note_wall(
+        &self,
+        entries: &[Entry],
+        account: &AccountState,
+    ) -> Result<(), Problem> {
         let changes = entries.iter().any(|entry| match &entry.event {
             Event::Updated { display_name, .. } => display_name.is_some() && account.has_perk(PERK),
             Event::PerkGranted { perk } | Event::PerkRevoked { perk } => {
@@ -92,7 +103,11 @@ impl Account {
             }
             _ => false,
         });
-        if changes { self.outbox().put(WALL, &account.seq, 0) } else { Ok(()) }
+        if changes {
+            self.outbox().put(WALL, &account.seq, 0)
+        } else {
+            Ok(())
+        }
     }
 
     /// Tells the directory how the account looks on the wall, if that is still to be told.
@@ -100,21 +115,32 @@ impl Account {
         if self.outbox().get::<u64>(WALL)?.is_none() {
             return Ok(());
         }
-        let Some(notice) = self.with_account(|account| WallNotice {
-            account: account.id.clone(),
-            seq: account.seq,
-            since: account.anchor.since,
-            display_name: account.display_name.clone().filter(|_| account.has_perk(PERK)),
-        }) else {
+        let Some(notice) = self.wall_notice() else {
             return Ok(());
         };
-        let told = notice.seq;
+        let told = notice.display_name.clone();
         directory::ask::<()>(self.env(), &DirectoryCall::PutOnWall { notice }).await?;
         // Whoever asks this isolate sees it from now on; others within seconds.
         SEEN.set(None);
-        if self.outbox().get::<u64>(WALL)?.is_some_and(|seq| seq <= told) {
+        // What changed meanwhile has an alarm of its own.
+        if self
+            .wall_notice()
+            .is_some_and(|now| now.display_name == told)
+        {
             self.outbox().remove(WALL)?;
         }
         Ok(())
+    }
+
+    fn wall_notice(&self) -> Option<WallNotice> {
+        self.with_account(|account| WallNotice {
+            account: account.id.clone(),
+            seq: account.seq,
+            since: account.anchor.since,
+            display_name: account
+                .display_name
+                .clone()
+                .filter(|_| account.has_perk(PERK)),
+        })
     }
 }

@@ -95,11 +95,18 @@ impl Prices {
 /// What an event means.
 pub(super) enum News {
     /// Money came for a pack.
-    Paid { payment: String, account: String, pack: String },
+    Paid {
+        payment: String,
+        account: String,
+        pack: String,
+    },
     /// Money went back.
     MoneyBack { payment: String },
     /// How a subscription stands.
-    Subscription { account: Option<String>, notice: SubscriptionNotice },
+    Subscription {
+        account: Option<String>,
+        notice: SubscriptionNotice,
+    },
     /// It is well known here, and nothing follows from it.
     NothingToDo,
     /// It would mean something, but lacks what is needed for that.
@@ -141,9 +148,7 @@ impl Object {
                 };
                 self.subscription_news(at, state)
             }
-            "customer.subscription.deleted" => {
-                self.subscription_news(at, SubscriptionState::Ended)
-            }
+            "customer.subscription.deleted" => self.subscription_news(at, SubscriptionState::Ended),
             // The period's credits come with the account's own period, and not a second time with the invoice.
             "invoice.paid" => News::NothingToDo,
             "charge.refunded" => match (self.amount, self.amount_refunded) {
@@ -153,9 +158,7 @@ impl Object {
                 _ => self.money_back(),
             },
             "charge.dispute.created" => self.money_back(),
-            "charge.dispute.closed" if self.status.as_deref() == Some("lost") => {
-                self.money_back()
-            }
+            "charge.dispute.closed" if self.status.as_deref() == Some("lost") => self.money_back(),
             _ => News::Unknown,
         }
     }
@@ -171,19 +174,29 @@ impl Object {
                 Some(plan) if !is_unpaid => SubscriptionState::Active { plan },
                 _ => SubscriptionState::Named,
             };
-            let notice = SubscriptionNotice { subscription: subscription.to_owned(), at, state };
+            let notice = SubscriptionNotice {
+                subscription: subscription.to_owned(),
+                at,
+                state,
+            };
             return News::Subscription { account, notice };
         }
-        let payment = self.payment_intent.as_ref().map(Reference::id).or(self.id.as_deref());
+        let payment = self
+            .payment_intent
+            .as_ref()
+            .map(Reference::id)
+            .or(self.id.as_deref());
         match (self.names("pack", prices), account, payment) {
             (None, ..) => News::Ignored("no_pack"),
             (_, None, _) => News::Ignored("no_account"),
             (_, _, None) => News::Ignored("no_payment"),
             // Its money is on the way: `checkout.session.async_payment_succeeded` tells when it is there.
             _ if is_unpaid => News::Ignored("unpaid"),
-            (Some(pack), Some(account), Some(payment)) => {
-                News::Paid { payment: payment.to_owned(), account, pack }
-            }
+            (Some(pack), Some(account), Some(payment)) => News::Paid {
+                payment: payment.to_owned(),
+                account,
+                pack,
+            },
         }
     }
 
@@ -191,7 +204,11 @@ impl Object {
         match &self.id {
             Some(id) => News::Subscription {
                 account: self.account(),
-                notice: SubscriptionNotice { subscription: id.clone(), at, state },
+                notice: SubscriptionNotice {
+                    subscription: id.clone(),
+                    at,
+                    state,
+                },
             },
             None => News::Ignored("no_subscription"),
         }
@@ -199,19 +216,28 @@ impl Object {
 
     /// A charge or a dispute is about a payment, or about a charge that has none.
     fn money_back(&self) -> News {
-        let payment = self.payment_intent.as_ref().or(self.charge.as_ref()).map(Reference::id);
+        let payment = self
+            .payment_intent
+            .as_ref()
+            .or(self.charge.as_ref())
+            .map(Reference::id);
         match payment.or(self.id.as_deref()) {
-            Some(payment) => News::MoneyBack { payment: payment.to_owned() },
+            Some(payment) => News::MoneyBack {
+                payment: payment.to_owned(),
+            },
             None => News::Ignored("no_payment"),
         }
     }
 
     /// Whose it is. What can be no account of ours is none.
     fn account(&self) -> Option<String> {
-        let named = self.metadata.as_ref().and_then(|metadata| metadata.get("account"));
-        self.client_reference_id
+        let named = self
+            .metadata
             .as_ref()
-            .or(named)
+            .and_then(|metadata| metadata.get("account"));
+        // The metadata say what they are for; a reference may be anything.
+        named
+            .or(self.client_reference_id.as_ref())
             .filter(|account| check_account_id(account).is_ok())
             .cloned()
     }
@@ -223,7 +249,10 @@ impl Object {
             .flat_map(|list| &list.data)
             .filter_map(|item| item.price.as_ref())
             .find_map(|price| prices.0.get(price.id()));
-        let named = self.metadata.as_ref().and_then(|metadata| metadata.get(what));
+        let named = self
+            .metadata
+            .as_ref()
+            .and_then(|metadata| metadata.get(what));
         by_price.or(named).cloned()
     }
 }

@@ -1,0 +1,93 @@
+// What was once written is read for ever: databases as earlier Workers wrote them (tests/fixtures/) answer as they did
+// then. What a later Worker wrote is refused, and left alone.
+
+import assert from 'node:assert/strict'
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { ACCOUNT, FIXTURE, NOW, answers } from '../fixtures/fixture.mjs'
+import { client, serve } from './harness.mjs'
+import { Account, SERVICE_KEY, answered, costing, header, lawful, matches, opened, refused } from './support.mjs'
+
+const FIXTURES = fileURLToPath(new URL('../fixtures/', import.meta.url))
+const LATER = '2025-04-03T09:30:00Z'
+
+const folders = []
+after(() => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })))
+
+/** A copy of a fixture, with a change made to the account's database. */
+function copied(fixture, change) {
+  const dir = mkdtempSync(join(tmpdir(), 'edge-credits-fixture-'))
+  folders.push(dir)
+  cpSync(join(fixture, 'disk'), dir, { recursive: true })
+  if (change) inDatabase(dir, (database) => database.exec(change))
+  return dir
+}
+
+/** Runs something on the account's database, among those of all objects. */
+function inDatabase(dir, run) {
+  for (const file of readdirSync(dir, { recursive: true }).filter((file) => file.endsWith('.sqlite'))) {
+    const database = new DatabaseSync(join(dir, file))
+    try {
+      const isAccounts = database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'entries'").get()
+      if (isAccounts && database.prepare('SELECT 1 FROM entries WHERE seq = 1 AND instr(body, ?)').get(`"account":"${ACCOUNT}"`)) return run(database)
+    } finally {
+      database.close()
+    }
+  }
+  throw new Error(`no account's database in ${dir}`)
+}
+
+async function serving(dir, run) {
+  const server = await serve({ dir })
+  try {
+    await run(client(server, { key: SERVICE_KEY }), server)
+  } finally {
+    await server.stop()
+  }
+}
+
+for (const name of readdirSync(FIXTURES).filter((name) => name.startsWith('schema-'))) {
+  const fixture = join(FIXTURES, name)
+  const recorded = JSON.parse(readFileSync(join(fixture, 'answers.json'), 'utf8'))
+  const answersAsThen = async (dir) =>
+    serving(dir, async (api) => {
+      const account = new Account(api, ACCOUNT, NOW)
+      const found = await answers(account)
+      for (const [call, answer] of Object.entries(recorded)) matches(found[call], answer, call)
+      answered(await account.at(LATER).post('/charges', costing(2)), 201)
+      answered(await account.at(LATER).post('/charges', { ...costing(50), on_excess: 'owe' }), 201)
+      await lawful(account.at(LATER))
+    })
+
+  test(`a database of ${name} answers as it did, and goes on`, () => answersAsThen(copied(fixture)))
+  test(`so it does without its snapshots and records, which are caches`, () => answersAsThen(copied(fixture, 'DELETE FROM snapshots; DELETE FROM records')))
+  test(`so it does without its snapshots alone`, () => answersAsThen(copied(fixture, 'DELETE FROM snapshots')))
+  test(`so it does with snapshots of a form that nobody knows`, () => answersAsThen(copied(fixture, "UPDATE snapshots SET version = 999, body = 'x'")))
+}
+
+test('a database of schema-1 that lacks the table for its version is of version 1', () =>
+  serving(copied(join(FIXTURES, 'schema-1'), 'DROP TABLE meta'), async (api) => {
+    const account = new Account(api, ACCOUNT, LATER)
+    answered(await account.post('/charges', costing(2)), 201)
+    await lawful(account)
+  }))
+
+test('a database that a later Worker wrote is refused, and left alone', async () => {
+  const dir = copied(FIXTURE, "UPDATE meta SET value = value + 1 WHERE name = 'schema'")
+  await serving(dir, async (api) => {
+    const account = new Account(api, ACCOUNT, LATER)
+    const calls = [() => account.get(''), () => account.get('/entries'), () => account.post('/charges', costing(1)), () => account.put('', { plan: 'free' }), () => account.patch({ display_name: 'Eve' })]
+    for (const call of [...calls, ...calls]) {
+      const response = await call()
+      refused(response, 503, 'newer_schema')
+      assert.equal(header(response, 'retry-after'), '60')
+    }
+    matches(await lawful(await opened(api, NOW)), { available: 100 })
+  })
+  const rows = (dir) => inDatabase(dir, (database) => database.prepare('SELECT seq, body FROM entries ORDER BY seq').all())
+  assert.deepEqual(rows(dir), rows(copied(FIXTURE)))
+})
