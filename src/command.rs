@@ -375,15 +375,12 @@ impl Command {
         })
     }
 
-    /// Reads a body that has nothing to say: none, or `{}`.
+    /// Reads a body that has nothing to say: `{}`, for which none stands too.
     ///
     /// # Errors
     /// `invalid_request`.
     pub fn nothing(body: &Value) -> Result<(), Refusal> {
-        match body {
-            Value::Null => Ok(()),
-            body => Fields::read(body, "", &[]).map(|_| ()),
-        }
+        Fields::read(body, "", &[]).map(|_| ())
     }
 }
 

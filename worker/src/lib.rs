@@ -64,7 +64,7 @@ async fn serve(
     env: &Env,
     origin: Option<&str>,
 ) -> Result<Response, Problem> {
-    let (method, path) = (request.method(), request.path());
+    let (method, path) = (request::method(&request), request.path());
     if method == Method::Options && path.starts_with("/v1/") {
         return Ok(cors::preflight(origin)?);
     }

@@ -7,7 +7,7 @@ use worker::js_sys::futures::JsFuture;
 use worker::js_sys::{Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{ReadableStream, ReadableStreamDefaultReader};
-use worker::{Date, Env, Headers, Request};
+use worker::{Date, Env, Headers, Method, Request};
 
 use crate::problem::{CallFault, Problem};
 
@@ -17,6 +17,14 @@ pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 /// The headers of a request, for when the request itself is gone. They are shared, not copied.
 pub(crate) fn headers(request: &Request) -> Headers {
     Headers(request.headers().0.clone())
+}
+
+/// The method of a request. One that the framework does not know, which it takes for GET, is one that no path takes.
+pub(crate) fn method(request: &Request) -> Method {
+    match request.method() {
+        Method::Get if request.inner().method() != "GET" => Method::Trace,
+        method => method,
+    }
 }
 
 /// Checks what can be known of a body before it is read.
