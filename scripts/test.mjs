@@ -1,10 +1,12 @@
-// Runs every test: the Rust ones natively, then the end-to-end ones against the real build in workerd. `--core` and
+// Runs every test: the Rust ones natively, those of the npm package in its users' surroundings, then the end-to-end
+// ones against the real build in workerd. `--core` and
 // `--e2e` run the one or the other; further arguments choose end-to-end files by a part of their name.
 
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from './build.mjs'
 import { setup } from './setup.mjs'
+import { testPkg } from './test-pkg.mjs'
 import { Failure, ROOT, main, paths, run } from './tools.mjs'
 
 async function test({ core, e2e, names }) {
@@ -17,6 +19,10 @@ async function test({ core, e2e, names }) {
   if (!e2e) return 0
 
   await build()
+  if (names.length === 0) {
+    const code = await testPkg()
+    if (code !== 0) return code
+  }
   const folder = join('tests', 'e2e')
   const files = (existsSync(join(ROOT, folder)) ? readdirSync(join(ROOT, folder)) : [])
     .filter((file) => file.endsWith('.test.mjs'))

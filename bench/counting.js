@@ -1,0 +1,48 @@
+// Edge Credits, unchanged, with every row counted that its storage writes, as the platform would bill it: the runtime's
+// own `rowsWritten`, which counts index entries too, and a row for each alarm set and key-value pair put.
+
+import Worker, { Account as Counted } from './index.js'
+
+const rows = { read: 0, written: 0 }
+let latest = null
+
+/** A cursor has read all its rows only when the next statement begins. */
+function settle() {
+  rows.read += latest?.rowsRead ?? 0
+  latest = null
+}
+
+function watch(storage) {
+  replace(Object.getPrototypeOf(storage.sql), 'exec', (exec) => function (...args) {
+    settle()
+    latest = exec.apply(this, args)
+    rows.written += latest.rowsWritten
+    return latest
+  })
+  for (const name of ['put', 'setAlarm', 'delete', 'deleteAlarm']) {
+    replace(Object.getPrototypeOf(storage), name, (method) => function (...args) {
+      rows.written += name === 'put' && typeof args[0] === 'object' ? Object.keys(args[0]).length : 1
+      return method.apply(this, args)
+    })
+  }
+}
+
+function replace(prototype, name, make) {
+  const method = prototype[name]
+  if (method?.isWatched) return
+  prototype[name] = Object.assign(make(method), { isWatched: true })
+}
+
+export class Account extends Counted {
+  constructor(state, env) {
+    watch(state.storage)
+    super(state, env)
+  }
+}
+
+export default class extends Worker {
+  async fetch(request) {
+    if (new URL(request.url).pathname !== '/rows') return super.fetch(request)
+    return Response.json(rows)
+  }
+}
