@@ -426,7 +426,10 @@ fn instant(fields: &Fields<'_>, name: &str) -> Result<Option<Instant>, Refusal> 
 }
 
 /// A grant shows `null` for a time that it has not, and may be given so.
-pub(crate) fn nullable_instant(fields: &Fields<'_>, name: &str) -> Result<Option<Instant>, Refusal> {
+pub(crate) fn nullable_instant(
+    fields: &Fields<'_>,
+    name: &str,
+) -> Result<Option<Instant>, Refusal> {
     fields
         .given(name)
         .map_or(Ok(None), |_| instant(fields, name))
@@ -485,7 +488,10 @@ fn category(fields: &Fields<'_>) -> Result<Option<Category>, Refusal> {
 }
 
 /// A scope of tags that models have: one that no model has would lock the credits away.
-pub(crate) fn scope(fields: &Fields<'_>, catalog: &Catalog) -> Result<Option<Vec<String>>, Refusal> {
+pub(crate) fn scope(
+    fields: &Fields<'_>,
+    catalog: &Catalog,
+) -> Result<Option<Vec<String>>, Refusal> {
     if fields.given("scope").is_none() {
         return Ok(None);
     }

@@ -15,7 +15,10 @@ use crate::request::{Item, PricedRequest};
 pub fn reprice(charge: &Charge, catalog: &Catalog) -> Result<Price, Refusal> {
     let items = charge.lines.iter().map(item_of).collect();
     price(&PricedRequest { items }, catalog.increment(), |model| {
-        let waived = charge.models.iter().any(|called| called.model == model && called.waived);
+        let waived = charge
+            .models
+            .iter()
+            .any(|called| called.model == model && called.waived);
         catalog.model(model).map(|model| Offer { model, waived })
     })
 }
@@ -28,9 +31,14 @@ pub fn agrees(charge: &Charge, catalog: &Catalog) -> bool {
     }
     reprice(charge, catalog).is_ok_and(|price| {
         let same_lines = price.lines.len() == charge.lines.len()
-            && price.lines.iter().zip(&charge.lines).all(|(again, line)| again == line);
+            && price
+                .lines
+                .iter()
+                .zip(&charge.lines)
+                .all(|(again, line)| again == line);
         // A call of nothing has no lines, and so nothing that could be waived.
-        let same_price = price.credits == charge.credits + charge.forgiven || charge.lines.is_empty();
+        let same_price =
+            price.credits == charge.credits + charge.forgiven || charge.lines.is_empty();
         same_lines
             && same_price
             && price.list_credits == charge.list_credits
@@ -41,14 +49,23 @@ pub fn agrees(charge: &Charge, catalog: &Catalog) -> bool {
 /// A line as an item of its own, so that pricing it gives that very line.
 fn item_of(line: &Line) -> Item {
     match line {
-        Line::Model { model, meter, quantity, .. } => Item::Model {
+        Line::Model {
+            model,
+            meter,
+            quantity,
+            ..
+        } => Item::Model {
             model: model.clone(),
             usage: Quantities::NONE.with(*meter, *quantity),
             usage_max: None,
             path: String::new(),
         },
-        Line::Flat { description, credits } => {
-            Item::Flat { credits: *credits, description: description.clone() }
-        }
+        Line::Flat {
+            description,
+            credits,
+        } => Item::Flat {
+            credits: *credits,
+            description: description.clone(),
+        },
     }
 }

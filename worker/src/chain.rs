@@ -33,7 +33,10 @@ pub(crate) struct Sealed {
 /// If the entry is no JSON object, which its type excludes.
 pub(crate) fn seal(entry: &Entry, previous: &str) -> Result<Sealed, Problem> {
     let mut text = Vec::with_capacity(2048);
-    entry.serialize(&mut serde_json::Serializer::with_formatter(&mut text, PlainNumbers))?;
+    entry.serialize(&mut serde_json::Serializer::with_formatter(
+        &mut text,
+        PlainNumbers,
+    ))?;
     let mut body = String::from_utf8(text).map_err(|error| Problem::Fault(error.to_string()))?;
     append(&mut body, ",\"previous\":\"", previous);
     let hash = hash_of(&[&body]);
@@ -43,7 +46,9 @@ pub(crate) fn seal(entry: &Entry, previous: &str) -> Result<Sealed, Problem> {
 
 /// The hash that a stored entry states of itself.
 pub(crate) fn stated(body: &str) -> Option<&str> {
-    body.strip_suffix(END)?.rsplit_once(HASH_FIELD).map(|(_, hash)| hash)
+    body.strip_suffix(END)?
+        .rsplit_once(HASH_FIELD)
+        .map(|(_, hash)| hash)
 }
 
 /// The hash that a stored entry has.
@@ -54,9 +59,13 @@ pub(crate) fn computed(body: &str) -> Option<String> {
 
 /// Whether a stored entry states this hash of the entry before it.
 pub(crate) fn follows(body: &str, previous: &str) -> bool {
-    let content = body.strip_suffix(END).and_then(|rest| rest.rsplit_once(HASH_FIELD));
+    let content = body
+        .strip_suffix(END)
+        .and_then(|rest| rest.rsplit_once(HASH_FIELD));
     content.is_some_and(|(content, _)| {
-        content.strip_suffix('"').is_some_and(|content| content.ends_with(previous))
+        content
+            .strip_suffix('"')
+            .is_some_and(|content| content.ends_with(previous))
     })
 }
 
@@ -71,7 +80,11 @@ fn append(body: &mut String, field: &str, value: &str) {
 fn hash_of(parts: &[&str]) -> String {
     let mut digest = Sha256::new();
     parts.iter().for_each(|part| digest.update(part.as_bytes()));
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Numbers as JavaScript writes them: amounts have at most six decimals, for which it uses no exponent.

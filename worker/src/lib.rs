@@ -59,11 +59,7 @@ pub async fn fetch(request: Request, env: Env, _context: Context) -> worker::Res
     }
 }
 
-async fn serve(
-    mut request: Request,
-    env: &Env,
-    origin: Option<&str>,
-) -> Result<Response, Problem> {
+async fn serve(mut request: Request, env: &Env, origin: Option<&str>) -> Result<Response, Problem> {
     let (method, path) = (request::method(&request), request.path());
     if method == Method::Options && path.starts_with("/v1/") {
         return Ok(cors::preflight(origin)?);
@@ -116,12 +112,16 @@ async fn serve(
         }
         Route::Stripe => stripe::receive(request, env).await,
         Route::ReadPromotion(code) => {
-            Caller::of(request.headers(), env).await?.check_administrator()?;
+            Caller::of(request.headers(), env)
+                .await?
+                .check_administrator()?;
             route::query(&request.url()?, &[])?;
             promotions::read(&code, env).await
         }
         Route::OfferPromotion(code) => {
-            Caller::of(request.headers(), env).await?.check_administrator()?;
+            Caller::of(request.headers(), env)
+                .await?
+                .check_administrator()?;
             route::query(&request.url()?, &[])?;
             request::check_body_headers(request.headers())?;
             let body = request::read_body(&mut request, false).await?;

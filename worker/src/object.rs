@@ -132,7 +132,11 @@ impl DurableObject for Account {
         Ok(())
     }
 
-    async fn websocket_error(&self, _socket: WebSocket, _error: worker::Error) -> worker::Result<()> {
+    async fn websocket_error(
+        &self,
+        _socket: WebSocket,
+        _error: worker::Error,
+    ) -> worker::Result<()> {
         Ok(())
     }
 }
@@ -457,7 +461,10 @@ fn answer_to(
         call,
         Call::Open | Call::Update | Call::ChangePlan | Call::GrantPerk(_) | Call::RevokePerk(_)
     );
-    match (loaded.and_then(|loaded| loaded.account.as_ref()), entries.last()) {
+    match (
+        loaded.and_then(|loaded| loaded.account.as_ref()),
+        entries.last(),
+    ) {
         (Some(account), Some(_)) if is_about_the_account => {
             let status = if *call == Call::Open { 201 } else { 200 };
             reply::json(

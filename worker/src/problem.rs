@@ -124,7 +124,10 @@ impl Problem {
             }
             Problem::Call(fault) => fault.into_response(id),
             Problem::NewerSchema(version) => {
-                trace::fault(Some(id), &format!("the database has schema {version}, newer than this Worker's"));
+                trace::fault(
+                    Some(id),
+                    &format!("the database has schema {version}, newer than this Worker's"),
+                );
                 let detail = "this account was last written by a newer version of the service; nothing was changed, and it is safe to try again later";
                 let headers = reply::headers()?;
                 headers.set("Retry-After", "60")?;
@@ -221,7 +224,12 @@ impl CallFault {
             CallFault::UpgradeRequired => {
                 headers.set("Upgrade", "websocket")?;
                 let detail = "this path is a WebSocket: it needs the header `Upgrade: websocket`";
-                (426, "Upgrade Required", "upgrade_required", detail.to_owned())
+                (
+                    426,
+                    "Upgrade Required",
+                    "upgrade_required",
+                    detail.to_owned(),
+                )
             }
             CallFault::InvalidSignature(detail) => {
                 (400, "Bad Request", "invalid_signature", detail.to_owned())

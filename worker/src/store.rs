@@ -204,7 +204,12 @@ impl Store {
                     Some(body) => stated_hash(&body)?,
                     None => self.hash_at(seq)?,
                 };
-                return Ok(Loaded { account, tail, head, kept_catalog: None });
+                return Ok(Loaded {
+                    account,
+                    tail,
+                    head,
+                    kept_catalog: None,
+                });
             }
         }
     }
@@ -212,7 +217,13 @@ impl Store {
     /// Writes what a command made and everything that follows from it, or nothing at all. Gives back what is
     /// then in memory.
     pub(crate) fn commit(&self, before: &Loaded, made: Made<'_>) -> Result<Loaded, Problem> {
-        let Made { entries, departed, after, keyed, catalog } = made;
+        let Made {
+            entries,
+            departed,
+            after,
+            keyed,
+            catalog,
+        } = made;
         let tail = before.tail.saturating_add(entries.len() as u64);
         let is_snapshot_due = tail >= ENTRIES_PER_SNAPSHOT;
         let mut head = before.head.clone();
@@ -227,19 +238,27 @@ impl Store {
                 let sealed = chain::seal(entry, &head)?;
                 self.put_entry(entry, sealed.body, keyed.filter(|_| made_by_command))?;
                 head = sealed.hash;
-                if kept_catalog.as_deref() != Some(catalog.hash()) && names_catalog(entry, catalog) {
+                if kept_catalog.as_deref() != Some(catalog.hash()) && names_catalog(entry, catalog)
+                {
                     self.put_catalog(catalog)?;
                     kept_catalog = Some(Rc::from(catalog.hash()));
                 }
             }
-            departed.iter().try_for_each(|(seq, record)| self.put_record(record, *seq))?;
+            departed
+                .iter()
+                .try_for_each(|(seq, record)| self.put_record(record, *seq))?;
             if is_snapshot_due {
                 self.put_snapshot(&after)?;
             }
             fault::in_transaction(&self.sql)
         })?;
         let tail = if is_snapshot_due { 0 } else { tail };
-        Ok(Loaded { account: Some(after), tail, head, kept_catalog })
+        Ok(Loaded {
+            account: Some(after),
+            tail,
+            head,
+            kept_catalog,
+        })
     }
 
     fn put_entry(

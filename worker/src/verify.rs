@@ -65,7 +65,10 @@ impl Account {
                 }
             };
             find(*seq != expected, "an entry is missing before it");
-            find(!chain::follows(body, &head), "it does not name the hash of the entry before it");
+            find(
+                !chain::follows(body, &head),
+                "it does not name the hash of the entry before it",
+            );
             let stated = chain::stated(body).unwrap_or_default();
             let computed = chain::computed(body).unwrap_or_default();
             find(computed != stated, "its hash is not that of its content");
@@ -75,15 +78,27 @@ impl Account {
             let entry: Entry = serde_json::from_str(body)?;
             let earlier = state.as_ref().map(|state| (state.last_at, state.balance()));
             AccountState::apply(&mut state, &entry);
-            let now = state.as_ref().map(AccountState::balance).unwrap_or_default();
+            let now = state
+                .as_ref()
+                .map(AccountState::balance)
+                .unwrap_or_default();
             let (earlier_at, earlier) = earlier.unwrap_or((entry.at, Balance::default()));
-            find(entry.at < earlier_at, "it is earlier than the entry before it");
-            find(entry.balance != now, "its balance is not what the journal adds up to");
+            find(
+                entry.at < earlier_at,
+                "it is earlier than the entry before it",
+            );
+            find(
+                entry.balance != now,
+                "its balance is not what the journal adds up to",
+            );
             find(
                 entry.credits != now.available - earlier.available,
                 "its credits are not the change of what is available",
             );
-            find(!self.price_agrees(&entry)?, "its price is not what its catalog makes it");
+            find(
+                !self.price_agrees(&entry)?,
+                "its price is not what its catalog makes it",
+            );
         }
         let next_cursor = (until < last).then(|| format!("v{until}"));
         reply::json(
@@ -105,7 +120,10 @@ impl Account {
             return Ok(true);
         };
         let is_foreign = entry.event.hold().is_some_and(|hold| {
-            charge.models.iter().any(|called| hold.called(&called.model).is_none())
+            charge
+                .models
+                .iter()
+                .any(|called| hold.called(&called.model).is_none())
         });
         match self.store().catalog(&charge.catalog)? {
             Some(catalog) => Ok(is_foreign || agrees(charge, &catalog)),
