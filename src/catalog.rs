@@ -135,23 +135,15 @@ struct Listing<T> {
 impl<T: Identified> Listing<T> {
     /// Lists items, or gives back the position of the first whose id came before.
     fn new(items: Vec<T>) -> Result<Listing<T>, usize> {
-        let mut sorted: Vec<(&str, usize)> = items
-            .iter()
-            .enumerate()
-            .map(|(position, item)| (item.id(), position))
-            .collect();
-        sorted.sort_unstable();
-        let repeated = sorted.windows(2).filter_map(|pair| match pair {
-            [(first, _), (second, position)] if first == second => Some(*position),
-            _ => None,
-        });
-        match repeated.min() {
-            Some(position) => Err(position),
-            None => {
-                let by_id = sorted.into_iter().map(|(_, position)| position).collect();
-                Ok(Listing { items, by_id })
+        let mut by_id: Vec<usize> = Vec::with_capacity(items.len());
+        for (position, item) in items.iter().enumerate() {
+            let id_at = |known: &usize| items.get(*known).map_or("", Identified::id);
+            match by_id.binary_search_by(|known| id_at(known).cmp(item.id())) {
+                Ok(_) => return Err(position),
+                Err(place) => by_id.insert(place, position),
             }
         }
+        Ok(Listing { items, by_id })
     }
 
     fn find(&self, id: &str) -> Option<&T> {

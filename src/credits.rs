@@ -6,6 +6,7 @@ use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::figure::Figure;
 use crate::refusal::{Code, Refusal};
 use crate::value::Value;
 
@@ -71,7 +72,10 @@ impl Credits {
         if *number >= 1e9 {
             return Err(Refusal::new(
                 Code::AmountTooLarge,
-                format!("{number} credits are too many: an amount is below 1000000000"),
+                format!(
+                    "{} credits are too many: an amount is below 1000000000",
+                    Figure(*number)
+                ),
             )
             .at(field));
         }
@@ -79,7 +83,10 @@ impl Credits {
             Some(credits) if credits.0 >= 0 => Ok(credits),
             _ => Err(Refusal::new(
                 Code::InvalidCredits,
-                format!("{number} is no amount of credits: at least 0, with at most six decimals"),
+                format!(
+                    "{} is no amount of credits: at least 0, with at most six decimals",
+                    Figure(*number)
+                ),
             )
             .at(field)),
         }

@@ -94,7 +94,7 @@ pub fn estimate<'a>(
     request: &PricedRequest,
     catalog: &'a Catalog,
 ) -> Result<Estimate<'a>, Refusal> {
-    let Bill { price, .. } = bill(request, catalog.increment(), |model| {
+    let Bill { price, .. } = bill(request, catalog.increment(), &|model| {
         offer_to(catalog, &[], model)
     })?;
     Ok(Estimate {
@@ -121,7 +121,7 @@ pub fn account_estimate<'a>(
         grants,
         balance,
     } = wallet;
-    let Bill { price, purpose, .. } = bill(request, catalog.increment(), |model| {
+    let Bill { price, purpose, .. } = bill(request, catalog.increment(), &|model| {
         offer_to(catalog, perks, model)
     })?;
     let authorised = authorise(grants, balance.owed, &purpose, price.credits);
@@ -170,7 +170,7 @@ fn ceiling(
     request
         .at_ceiling()
         .map(|most| {
-            bill(&most, catalog.increment(), |model| {
+            bill(&most, catalog.increment(), &|model| {
                 offer_to(catalog, perks, model)
             })
             .map(|bill| bill.price.credits)

@@ -9,6 +9,7 @@
 
 // What everything is made of.
 pub mod credits;
+mod figure;
 pub mod ids;
 pub mod refusal;
 pub mod time;

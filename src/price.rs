@@ -98,6 +98,15 @@ pub fn price<'a>(
     increment: Credits,
     offer: impl Fn(&str) -> Option<Offer<'a>>,
 ) -> Result<Price, Refusal> {
+    price_by(request, increment, &offer)
+}
+
+/// One body for all who price: each copy of it would be loaded by every browser.
+fn price_by<'a>(
+    request: &PricedRequest,
+    increment: Credits,
+    offer: &dyn Fn(&str) -> Option<Offer<'a>>,
+) -> Result<Price, Refusal> {
     let mut sums = Sums::default();
     for item in &request.items {
         match item {

@@ -44,14 +44,18 @@ impl TryFrom<Unchecked> for Rate {
 impl Rate {
     /// A rate of so many credits per so many units, if they are within bounds: `per` from 1 to 10¹², `rate`
     /// from 0 to below 10⁹ credits.
-    pub fn new(mut meters: Vec<Meter>, per: u64, rate: Credits) -> Option<Rate> {
+    pub fn new(meters: Vec<Meter>, per: u64, rate: Credits) -> Option<Rate> {
         let is_legal = (1..=LARGEST_PER).contains(&per)
             && rate >= Credits::ZERO
             && rate < Credits::LIMIT
             && !meters.is_empty();
-        meters.sort_unstable();
+        let mut sorted: Vec<Meter> = Vec::with_capacity(meters.len());
+        for meter in meters {
+            let place = sorted.partition_point(|known| *known <= meter);
+            sorted.insert(place, meter);
+        }
         is_legal.then(|| Rate {
-            meters,
+            meters: sorted,
             per,
             rate: decimal_of(rate),
         })

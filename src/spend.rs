@@ -26,9 +26,9 @@ pub(crate) struct Bill<'a> {
 pub(crate) fn bill<'a>(
     request: &PricedRequest,
     increment: Credits,
-    offer: impl Fn(&str) -> Option<Offer<'a>>,
+    offer: &dyn Fn(&str) -> Option<Offer<'a>>,
 ) -> Result<Bill<'a>, Refusal> {
-    let price = price(request, increment, &offer)?;
+    let price = price(request, increment, offer)?;
     let mut models = Vec::with_capacity(request.items.len());
     let mut purpose = Purpose::default();
     for item in &request.items {
@@ -120,7 +120,7 @@ impl Draft<'_> {
     /// What a request costs this account by the catalog in force.
     fn bill(&self, request: &PricedRequest) -> Result<Bill<'_>, Refusal> {
         let perks = &self.account.perks;
-        bill(request, self.catalog.increment(), |model| {
+        bill(request, self.catalog.increment(), &|model| {
             offer_to(self.catalog, perks, model)
         })
     }
@@ -248,14 +248,15 @@ impl Draft<'_> {
             return Err(not_open(&hold));
         }
         let held_catalog = context.held_catalog.unwrap_or(self.catalog);
-        let bill = bill(request, held_catalog.increment(), |model| {
-            match (hold.called(model), held_catalog.model(model)) {
-                (Some(called), Some(model)) => Some(Offer {
-                    model,
-                    waived: called.waived,
-                }),
-                _ => offer_to(self.catalog, &self.account.perks, model),
-            }
+        let bill = bill(request, held_catalog.increment(), &|model| match (
+            hold.called(model),
+            held_catalog.model(model),
+        ) {
+            (Some(called), Some(model)) => Some(Offer {
+                model,
+                waived: called.waived,
+            }),
+            _ => offer_to(self.catalog, &self.account.perks, model),
         })?;
         let held_draws = if late { &[] } else { hold.draws.as_slice() };
         let mut draws = self.kept(held_draws, &bill.purpose, bill.price.credits);

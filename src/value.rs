@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess};
 
+use crate::figure::Figure;
 use crate::refusal::{Code, Refusal};
 
 /// How deeply values may be nested. No request needs more than five.
@@ -178,7 +179,7 @@ impl<'a> Fields<'a> {
     /// The refusal for a field of the wrong type.
     pub fn wrong(&self, name: &str, expected: &str, found: &Value) -> Refusal {
         let found = match found {
-            Value::Number(number) => format!("{number}"),
+            Value::Number(number) => Figure(*number).to_string(),
             other => other.describe().to_owned(),
         };
         Refusal::new(

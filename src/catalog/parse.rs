@@ -157,13 +157,14 @@ fn features(fields: &Fields<'_>) -> Result<BTreeMap<String, Feature>, Refusal> {
     let path = fields.path("features");
     match fields.given("features") {
         None => Ok(BTreeMap::new()),
-        Some(Value::Map(entries)) => entries
-            .iter()
-            .map(|(name, value)| {
+        Some(Value::Map(entries)) => {
+            let mut features = BTreeMap::new();
+            for (name, value) in entries {
                 let path = join(&path, name);
-                Ok((checked_identifier(name, &path)?, feature(value, &path)?))
-            })
-            .collect(),
+                features.insert(checked_identifier(name, &path)?, feature(value, &path)?);
+            }
+            Ok(features)
+        }
         Some(other) => Err(fields.wrong("features", "an object", other)),
     }
 }

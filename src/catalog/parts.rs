@@ -32,11 +32,9 @@ pub(super) fn unique(
     name: &str,
     items: Vec<String>,
 ) -> Result<Vec<String>, Refusal> {
-    let mut sorted: Vec<&String> = items.iter().collect();
-    sorted.sort_unstable();
-    let repeated = sorted.windows(2).find_map(|pair| match pair {
-        [first, second] if first == second => Some(format!("`{first}` comes twice")),
-        _ => None,
+    let repeated = items.iter().enumerate().find_map(|(position, item)| {
+        let came_before = items.iter().take(position).any(|known| known == item);
+        came_before.then(|| format!("`{item}` comes twice"))
     });
     match repeated {
         Some(detail) => Err(refuse(&fields.path(name), detail)),

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::Meter;
+use crate::figure::Figure;
 use crate::refusal::{Code, Refusal};
 use crate::value::Value;
 
@@ -76,28 +77,29 @@ impl Quantity {
         let Value::Number(number) = *value else {
             return invalid(format!("a quantity is a number, not {}", value.describe()));
         };
+        let figure = Figure(number);
         if !number.is_finite() || number < 0.0 {
-            return invalid(format!("{number} is no quantity: it must be at least 0"));
+            return invalid(format!("{figure} is no quantity: it must be at least 0"));
         }
         let is_whole = number.trunc() == number;
         if !is_whole && meter != Meter::Seconds {
             return invalid(format!(
-                "{number} is no quantity of `{meter}`: it must be whole"
+                "{figure} is no quantity of `{meter}`: it must be whole"
             ));
         }
         if number > LARGEST_EXACT as f64 {
-            return Err(too_large(&number).at(field));
+            return Err(too_large(&figure).at(field));
         }
         if is_whole {
             return Ok(Quantity((number as u64).saturating_mul(THOUSANDTHS)));
         }
         let Some(quantity) = Quantity::from_parts(number) else {
             return invalid(format!(
-                "{number} is no quantity of `{meter}`: at most three decimals"
+                "{figure} is no quantity of `{meter}`: at most three decimals"
             ));
         };
         if quantity.0 > LARGEST_EXACT {
-            Err(too_large(&number).at(field))
+            Err(too_large(&figure).at(field))
         } else {
             Ok(quantity)
         }

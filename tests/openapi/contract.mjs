@@ -51,7 +51,7 @@ export const operations = Object.entries(document.paths).flatMap(([path, item]) 
 /** The operation of a request, or nothing. Names in a path stand for one segment; the literal path goes first. */
 export function find(method, url) {
   const path = url.split('?')[0]
-  const matches = (template) => new RegExp(`^${template.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]+')}$`).test(path)
+  const matches = (template) => new RegExp(`^${template.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]*')}$`).test(path)
   const names = ({ path }) => path.split('{').length
   return operations
     .filter((one) => one.method === method && matches(one.path))
