@@ -31,7 +31,11 @@ async function test({ core, e2e, names }) {
     .map((file) => join(folder, file))
   if (files.length === 0) throw new Failure(`no end-to-end test in ${folder} matches`)
   console.log(`test: ${files.length} end-to-end test files`)
-  return run(paths.node, ['--disable-warning=ExperimentalWarning', '--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=180000', ...files])
+  return run(paths.node, [
+    // Every answer of every test is held against the API's document.
+    '--import', './tests/openapi/every-answer.mjs', '--disable-warning=ExperimentalWarning',
+    '--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=180000', ...files,
+  ])
 }
 
 const args = process.argv.slice(2)

@@ -192,6 +192,7 @@ describe('a member\'s life', () => {
     answered(await api.del(a('/perks/early_bird')))
     refused(await api.put(a('/perks/none')), 400, 'unknown_perk')
     refused(await api.put(a('/perks/early_bird'), { why: 'so' }), 400, 'invalid_request')
+    refused(await api.put(a('/perks/early_bird'), null), 400, 'invalid_request')
   })
 
   test('has grants', async () => {
