@@ -129,7 +129,7 @@ impl Serialize for Zone {
 impl<'de> Deserialize<'de> for Zone {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Zone, D::Error> {
         let name = String::deserialize(deserializer)?;
-        Zone::parse(&name, "").map_err(|refusal| de::Error::custom(refusal.detail))
+        Zone::parse(&name, "").map_err(|refusal| de::Error::custom(&refusal.detail))
     }
 }
 

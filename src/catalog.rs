@@ -35,10 +35,7 @@ impl Catalog {
     /// # Errors
     /// `invalid_catalog`, at the field that is at fault.
     pub fn parse(value: &Value) -> Result<Catalog, Refusal> {
-        parse::catalog(value).map_err(|refusal| Refusal {
-            code: Code::InvalidCatalog,
-            ..refusal
-        })
+        parse::catalog(value).map_err(|refusal| refusal.coded(Code::InvalidCatalog))
     }
 
     /// What charges are rounded up to a multiple of.

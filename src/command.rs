@@ -190,10 +190,8 @@ impl Command {
             None => None,
             Some(Value::Text(name)) => Some(Zone::parse(name, "time_zone")?.name().to_owned()),
             Some(other) => {
-                return Err(Refusal {
-                    code: Code::InvalidTimeZone,
-                    ..fields.wrong("time_zone", "the name of a time zone", other)
-                });
+                let refusal = fields.wrong("time_zone", "the name of a time zone", other);
+                return Err(refusal.coded(Code::InvalidTimeZone));
             }
         };
         let display_name = match fields.get("display_name") {
@@ -362,10 +360,7 @@ impl Command {
         let fields = Fields::read(body, "", &["quantity"])?;
         let quantity = fields
             .optional_whole("quantity", 1, MOST_OF_A_FEATURE)
-            .map_err(|refusal| Refusal {
-                code: Code::InvalidQuantity,
-                ..refusal
-            })?
+            .map_err(|refusal| refusal.coded(Code::InvalidQuantity))?
             .ok_or_else(|| fields.missing("quantity"))?;
         let (feature, quantity) = (name.to_owned(), u64::from(quantity));
         Ok(if returned {

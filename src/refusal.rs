@@ -1,5 +1,7 @@
 //! What the core answers when it says no: the caller's situation, never a fault of ours.
 
+use std::ops::Deref;
+
 use crate::credits::Credits;
 
 /// Every reason for a refusal: the closed list that callers may branch on.
@@ -142,8 +144,14 @@ impl Shortage {
 }
 
 /// A refusal: why, in words, and where.
+///
+/// It is one pointer wide, since nearly every function may give one and nearly none does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Refusal(Box<Reasons>);
+
+/// What a refusal says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reasons {
     /// The reason.
     pub code: Code,
     /// One sentence in lower case that names the figure or the field at fault.
@@ -154,20 +162,39 @@ pub struct Refusal {
     pub shortage: Option<Shortage>,
 }
 
+impl Deref for Refusal {
+    type Target = Reasons;
+    fn deref(&self) -> &Reasons {
+        &self.0
+    }
+}
+
 impl Refusal {
     /// A refusal without a place.
     pub fn new(code: Code, detail: impl Into<String>) -> Refusal {
-        Refusal {
+        Refusal(Box::new(Reasons {
             code,
             detail: detail.into(),
             field: None,
             shortage: None,
-        }
+        }))
     }
 
     /// The same refusal, at a place of the request. A place that it has already is kept.
     pub fn at(mut self, field: &str) -> Refusal {
-        self.field.get_or_insert_with(|| field.to_owned());
+        self.0.field.get_or_insert_with(|| field.to_owned());
+        self
+    }
+
+    /// The same refusal, for another reason.
+    pub fn coded(mut self, code: Code) -> Refusal {
+        self.0.code = code;
+        self
+    }
+
+    /// The same refusal, with the figures behind it.
+    pub fn with_shortage(mut self, shortage: Shortage) -> Refusal {
+        self.0.shortage = Some(shortage);
         self
     }
 }

@@ -41,10 +41,7 @@ impl Snapshot {
     /// # Errors
     /// `invalid_account`, at the field that is missing, of the wrong type, or contradicts the grants.
     pub fn parse(value: &Value) -> Result<Snapshot, Refusal> {
-        read(value).map_err(|refusal| Refusal {
-            code: Code::InvalidAccount,
-            ..refusal
-        })
+        read(value).map_err(|refusal| refusal.coded(Code::InvalidAccount))
     }
 
     /// What an estimate looks at.

@@ -81,10 +81,7 @@ pub(crate) fn insufficient(shortage: Shortage) -> Refusal {
     } else {
         format!("{required} credits are required and {available} available")
     };
-    Refusal {
-        shortage: Some(shortage),
-        ..Refusal::new(Code::InsufficientCredits, detail)
-    }
+    Refusal::new(Code::InsufficientCredits, detail).with_shortage(shortage)
 }
 
 /// Finds who pays `amount`, if the account may spend it at all: nothing is authorised while anything is owed.

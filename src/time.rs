@@ -163,6 +163,6 @@ impl Serialize for Instant {
 impl<'de> Deserialize<'de> for Instant {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Instant, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Instant::parse(&text, "").map_err(|refusal| de::Error::custom(refusal.detail))
+        Instant::parse(&text, "").map_err(|refusal| de::Error::custom(&refusal.detail))
     }
 }

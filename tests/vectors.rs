@@ -436,14 +436,10 @@ fn json_of(answer: impl Serialize) -> Json {
 fn answered(case: Json, answer: Result<Json, Refusal>) -> Json {
     match answer {
         Ok(answer) => with(case, "answer", answer),
-        Err(Refusal {
-            code,
-            detail,
-            field,
-            ..
-        }) => {
-            let field = field.filter(|field| !field.is_empty());
-            let refusal = json!({"code": code.as_str(), "detail": detail, "field": field});
+        Err(refusal) => {
+            let field = refusal.field.as_ref().filter(|field| !field.is_empty());
+            let refusal =
+                json!({"code": refusal.code.as_str(), "detail": refusal.detail, "field": field});
             with(case, "refusal", refusal)
         }
     }

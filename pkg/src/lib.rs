@@ -132,7 +132,7 @@ impl Estimator {
 
 impl Estimator {
     fn previewed(&self, account: &[f64], request: &[f64]) -> Result<AccountEstimate<'_>, Refusal> {
-        let account = tape::read(account).map_err(|deep| recoded(deep, Code::InvalidAccount))?;
+        let account = tape::read(account).map_err(|deep| deep.coded(Code::InvalidAccount))?;
         let snapshot = Snapshot::parse(&account)?;
         account_estimate(
             &whole(&tape::read(request)?)?,
@@ -172,12 +172,8 @@ impl Estimator {
 }
 
 fn read_catalog(catalog: &[f64]) -> Result<Catalog, Refusal> {
-    let catalog = tape::read(catalog).map_err(|deep| recoded(deep, Code::InvalidCatalog))?;
+    let catalog = tape::read(catalog).map_err(|deep| deep.coded(Code::InvalidCatalog))?;
     Catalog::parse(&catalog)
-}
-
-fn recoded(refusal: Refusal, code: Code) -> Refusal {
-    Refusal { code, ..refusal }
 }
 
 /// Reads a request that states its usage.
@@ -226,14 +222,13 @@ fn write_price(price: &Price, prices: &mut Vec<f64>) {
 fn answer<T: Serialize>(result: Result<T, Refusal>) -> Vec<f64> {
     match result {
         Ok(answer) => tape::write(true, &answer),
-        Err(Refusal {
-            code,
-            detail,
-            field,
-            ..
-        }) => tape::write(
+        Err(refusal) => tape::write(
             false,
-            &[Some(code.as_str()), Some(&*detail), field.as_deref()],
+            &[
+                Some(refusal.code.as_str()),
+                Some(&*refusal.detail),
+                refusal.field.as_deref(),
+            ],
         ),
     }
 }

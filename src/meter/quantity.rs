@@ -161,6 +161,6 @@ impl<'de> Deserialize<'de> for Quantity {
         let number = Value::deserialize(deserializer)?;
         // Seconds are the finest meter, so that what they take is what any quantity may be.
         Quantity::parse(&number, Meter::Seconds, "")
-            .map_err(|refusal| de::Error::custom(refusal.detail))
+            .map_err(|refusal| de::Error::custom(&refusal.detail))
     }
 }

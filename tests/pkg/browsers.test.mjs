@@ -63,7 +63,7 @@ test('a Vite build answers every vector in Chromium', { skip: browserMissing }, 
   await build({ root: folder, logLevel: 'error', build: { outDir: 'out' } })
   assert.deepEqual(await opened(join(folder, 'out'), { '/vectors.json': join(folder, 'vectors.json') }), { agreed: COUNT, differing: [] })
   // What a user waits for: the wasm, what calls it, and the catalog.
-  assert.ok(sizeOf(join(folder, 'out')) < 60_000, `${sizeOf(join(folder, 'out'))} bytes, gzipped`)
+  assert.ok(sizeOf(join(folder, 'out')) < 55_000, `${sizeOf(join(folder, 'out'))} bytes, gzipped`)
 })
 
 test('a webpack build answers every vector in Chromium', { skip: browserMissing }, async () => {
