@@ -17,7 +17,8 @@ use crate::problem::Problem;
 pub(crate) const BEFORE_THE_FIRST: &str =
     "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// How the last field of an entry begins and ends.
+/// How the last two fields of an entry begin, and how a field at the end ends.
+const PREVIOUS_FIELD: &str = ",\"previous\":\"";
 const HASH_FIELD: &str = ",\"hash\":\"";
 const END: &str = "\"}";
 
@@ -38,7 +39,7 @@ pub(crate) fn seal(entry: &Entry, previous: &str) -> Result<Sealed, Problem> {
         PlainNumbers,
     ))?;
     let mut body = String::from_utf8(text).map_err(|error| Problem::Fault(error.to_string()))?;
-    append(&mut body, ",\"previous\":\"", previous);
+    append(&mut body, PREVIOUS_FIELD, previous);
     let hash = hash_of(&[&body]);
     append(&mut body, HASH_FIELD, &hash);
     Ok(Sealed { body, hash })
@@ -59,14 +60,11 @@ pub(crate) fn computed(body: &str) -> Option<String> {
 
 /// Whether a stored entry states this hash of the entry before it.
 pub(crate) fn follows(body: &str, previous: &str) -> bool {
-    let content = body
-        .strip_suffix(END)
-        .and_then(|rest| rest.rsplit_once(HASH_FIELD));
-    content.is_some_and(|(content, _)| {
-        content
-            .strip_suffix('"')
-            .is_some_and(|content| content.ends_with(previous))
-    })
+    body.strip_suffix(END)
+        .and_then(|rest| rest.rsplit_once(HASH_FIELD))
+        .and_then(|(content, _)| content.strip_suffix('"'))
+        .and_then(|content| content.rsplit_once(PREVIOUS_FIELD))
+        .is_some_and(|(_, stated)| stated == previous)
 }
 
 fn append(body: &mut String, field: &str, value: &str) {

@@ -9,7 +9,6 @@ use edge_credits::decide::account_not_found;
 use edge_credits::entry::{Entry, Source};
 use edge_credits::invitation::{self, MOST_REWARDED, read_code};
 use edge_credits::refusal::{Code, Refusal};
-use edge_credits::retry;
 use edge_credits::time::Instant;
 use edge_credits::value::Fields;
 use serde::{Deserialize, Serialize};
@@ -23,7 +22,7 @@ use crate::problem::Problem;
 use crate::published;
 use crate::reply;
 use crate::route::query;
-use crate::store::{Answered, KeyedContent};
+use crate::store::KeyedContent;
 
 /// What the outbox calls the note.
 const REDEMPTION: &str = "redemption";
@@ -218,16 +217,6 @@ impl Account {
 
     fn redemption(&self) -> Result<Option<Redemption>, Problem> {
         self.outbox().get(REDEMPTION)
-    }
-
-    /// What this key was answered with before; a refusal if it was used for anything else.
-    pub(crate) fn answered(&self, keyed: KeyedContent<'_>) -> Result<Option<Answered>, Problem> {
-        match self.store().answered(keyed.key)? {
-            Some(answered) if answered.content != keyed.content => {
-                Err(retry::key_reused(keyed.key).into())
-            }
-            answered => Ok(answered),
-        }
     }
 
     /// Bytes that belong to an account, and that only the holder of the secret can compute.

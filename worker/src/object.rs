@@ -30,7 +30,7 @@ use crate::published;
 use crate::reply;
 use crate::request;
 use crate::route::{Call, Route, charge_id, hold_id};
-use crate::store::{KeyedContent, Loaded, Made, Store};
+use crate::store::{Answered, KeyedContent, Loaded, Made, Store};
 use crate::trace;
 
 /// Which segment of the path `/v1/accounts/{a}/…` begins the call on the account.
@@ -221,14 +221,21 @@ impl Account {
         keyed: KeyedContent<'_>,
     ) -> Result<Response, Problem> {
         if self.is_open()
-            && let Some(answered) = self.store.answered(keyed.key)?
+            && let Some(answered) = self.answered(keyed)?
         {
-            if answered.content != keyed.content {
-                return Err(retry::key_reused(keyed.key).into());
-            }
             return reply::replayed(&answered.entry);
         }
         self.command(call, ask, Some(keyed))
+    }
+
+    /// What this key was answered with before; a refusal if it was used for anything else.
+    pub(crate) fn answered(&self, keyed: KeyedContent<'_>) -> Result<Option<Answered>, Problem> {
+        match self.store.answered(keyed.key)? {
+            Some(answered) if answered.content != keyed.content => {
+                Err(retry::key_reused(keyed.key).into())
+            }
+            answered => Ok(answered),
+        }
     }
 
     fn answer(&self, call: &Call, ask: &Ask<'_>) -> Result<Response, Problem> {
