@@ -6,6 +6,7 @@
 use crate::account::Account;
 use crate::archive::{Archive, Records};
 use crate::catalog::Catalog;
+use crate::catalogs::Catalogs;
 use crate::command::Command;
 use crate::draft::{Draft, last_decision};
 use crate::entry::{Balance, Entry, Event, FeatureCount, Opening};
@@ -16,8 +17,8 @@ use crate::time::Instant;
 /// What a decision may look at beyond the state.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// The catalog in force.
-    pub catalog: &'a Catalog,
+    /// The catalogs of all times.
+    pub catalogs: Catalogs<'a>,
     /// The catalog that the command's hold was priced with, if it is another.
     pub held_catalog: Option<&'a Catalog>,
     /// What the command names beyond the state.
@@ -39,11 +40,11 @@ pub fn decide(
 ) -> Result<Vec<Entry>, Refusal> {
     let Some(account) = state else {
         return match command {
-            Command::Open { opening } => open(id, opening, now, context.catalog),
+            Command::Open { opening } => open(id, opening, now, context.catalogs),
             _ => Err(account_not_found(id)),
         };
     };
-    let mut draft = Draft::new(account, context.catalog, now);
+    let mut draft = Draft::new(account, context.catalogs, now);
     draft.settle();
     match command {
         Command::Open { opening } => reopen(account, opening),
@@ -145,7 +146,7 @@ fn open(
     id: &str,
     opening: &Opening,
     now: Instant,
-    catalog: &Catalog,
+    catalogs: Catalogs<'_>,
 ) -> Result<Vec<Entry>, Refusal> {
     if opening.since.is_some_and(|since| since > now) {
         let detail = "`since` lies in the future: months are counted from the past or from now on";
@@ -166,7 +167,7 @@ fn open(
     Account::apply(&mut state, &first);
     let mut entries = vec![first];
     if let Some(account) = state {
-        let mut draft = Draft::new(&account, catalog, now);
+        let mut draft = Draft::new(&account, catalogs, now);
         draft.settle();
         entries.append(&mut draft.entries);
     }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::account::Account;
 use crate::archive::Record;
 use crate::catalog::Catalog;
+use crate::catalogs::Catalogs;
 use crate::charge::Payment;
 use crate::credits::Credits;
 use crate::entry::{Balance, Entry, Event};
@@ -15,6 +16,8 @@ use crate::time::Instant;
 /// Entries that are about to be written, and the state after them. The account itself is untouched.
 pub(crate) struct Draft<'a> {
     pub(crate) account: Cow<'a, Account>,
+    pub(crate) catalogs: Catalogs<'a>,
+    /// The one in force.
     pub(crate) catalog: &'a Catalog,
     pub(crate) now: Instant,
     pub(crate) entries: Vec<Entry>,
@@ -24,11 +27,13 @@ pub(crate) struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// A draft at `now`, but never before the last entry: an account's clock does not run backwards. Nor at
     /// the last instant there is, at which days would begin that never end.
-    pub(crate) fn new(account: &'a Account, catalog: &'a Catalog, now: Instant) -> Draft<'a> {
+    pub(crate) fn new(account: &'a Account, catalogs: Catalogs<'a>, now: Instant) -> Draft<'a> {
+        let now = now.min(last_decision()).max(account.last_at);
         Draft {
             account: Cow::Borrowed(account),
-            catalog,
-            now: now.min(last_decision()).max(account.last_at),
+            catalogs,
+            catalog: catalogs.at(now),
+            now,
             entries: Vec::new(),
             departed: Vec::new(),
         }
@@ -43,8 +48,8 @@ impl<'a> Draft<'a> {
         written.saturating_add(1)
     }
 
-    /// Adds an entry and moves the state on, since more is to follow. What a new catalog makes due may have
-    /// begun before what is written.
+    /// Adds an entry and moves the state on, since more is to follow. What the first catalog grants since it was
+    /// changed may have begun before what is written.
     pub(crate) fn step(&mut self, at: Instant, event: Event, change: Balance) {
         let at = at.max(self.account.last_at);
         let entry = self.entry(at, event, change);

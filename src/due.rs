@@ -4,7 +4,7 @@
 //! the order in which it became due.
 
 use crate::account::Account;
-use crate::catalog::Catalog;
+use crate::catalogs::Catalogs;
 use crate::credits::Credits;
 use crate::draft::{Arrival, Draft, drawn, paid};
 use crate::entry::{Balance, Entry, Event, Source};
@@ -38,8 +38,8 @@ pub struct Settled {
 
 impl Account {
     /// The account as it stands at `now`. Nothing is written: a read never writes.
-    pub fn settled(&self, now: Instant, catalog: &Catalog) -> Settled {
-        let mut draft = Draft::new(self, catalog, now);
+    pub fn settled<'a>(&self, now: Instant, catalogs: impl Into<Catalogs<'a>>) -> Settled {
+        let mut draft = Draft::new(self, catalogs.into(), now);
         draft.settle();
         let mut account = draft.account.into_owned();
         // What was burned to the last ends without an entry.
@@ -94,23 +94,26 @@ impl Draft<'_> {
         if let Some(pending) = &account.pending_plan {
             consider(pending.at, Due::PlanChange);
         }
-        if let Some(plan) = self.catalog.plan(&account.plan) {
-            if let Some((at, index)) = self.month_due(plan) {
-                consider(at, Due::Month { index });
-            }
-            if let Some(at) = self.day_due(plan) {
-                consider(at, Due::Day);
-            }
+        if let Some((at, index)) = self.month_due() {
+            consider(at, Due::Month { index });
+        }
+        if let Some(at) = self.day_due() {
+            consider(at, Due::Day);
         }
         earliest
+    }
+
+    /// The account's plan as the catalog of that moment has it: what a day or a period grants is settled when it
+    /// begins.
+    fn plan_at(&self, at: Instant) -> Option<&Plan> {
+        self.catalogs.at(at).plan(&self.account.plan)
     }
 
     /// When the next daily allowance is due, if one is by `now`.
     ///
     /// Days on which nothing happened are passed over, unless something is owed: then every one of them pays.
-    /// What a new catalog adds to a plan begins with the day of the last entry, even then.
-    fn day_due(&self, plan: &Plan) -> Option<Instant> {
-        plan.daily?;
+    /// What another catalog adds to a plan begins with the first midnight in it.
+    fn day_due(&self) -> Option<Instant> {
         let account = &*self.account;
         let after_last = account
             .day
@@ -130,14 +133,21 @@ impl Draft<'_> {
         } else {
             account.last_at
         };
-        Some(next.max(account.zone.last_midnight(from)))
+        let mut at = next.max(account.zone.last_midnight(from));
+        while at <= until {
+            if self.plan_at(at).is_some_and(|plan| plan.daily.is_some()) {
+                return Some(at);
+            }
+            let change = self.catalogs.next_change(at)?;
+            at = account.zone.next_midnight(change.after_millis(-1));
+        }
+        None
     }
 
     /// When the next monthly allowance is due, and of which period, if one is by `now`.
     ///
     /// A plan grants its monthly credits once a period. Periods that are over are passed over like days.
-    fn month_due(&self, plan: &Plan) -> Option<(Instant, u32)> {
-        plan.monthly?;
+    fn month_due(&self) -> Option<(Instant, u32)> {
         let account = &*self.account;
         let entered = account.anchor.index_at(account.plan_since);
         let first = match &account.month {
@@ -151,9 +161,19 @@ impl Draft<'_> {
         } else {
             account.last_at
         };
-        let index = first.max(account.anchor.index_at(from));
-        let at = account.anchor.start_of(index).max(account.plan_since);
-        (at <= self.now).then_some((at, index))
+        let mut index = first.max(account.anchor.index_at(from));
+        loop {
+            let at = account.anchor.start_of(index).max(account.plan_since);
+            if at > self.now {
+                return None;
+            }
+            if self.plan_at(at).is_some_and(|plan| plan.monthly.is_some()) {
+                return Some((at, index));
+            }
+            let change = self.catalogs.next_change(at)?;
+            let under_way = account.anchor.index_at(change.after_millis(-1));
+            index = index.max(under_way).saturating_add(1);
+        }
     }
 
     fn expire(&mut self, place: usize, at: Instant) {
@@ -225,7 +245,8 @@ impl Draft<'_> {
     /// Puts the account on a plan, and tops up the day's allowance by the difference (D7). All else that the
     /// plan grants is due from then on.
     pub(crate) fn enter_plan(&mut self, plan: String, at: Instant) {
-        let daily = self.catalog.plan(&plan).and_then(|plan| plan.daily);
+        let in_force = self.catalogs.at(at);
+        let daily = in_force.plan(&plan).and_then(|plan| plan.daily);
         let from = self.account.plan.clone();
         let change = Event::PlanChanged {
             plan: plan.clone(),
@@ -249,8 +270,7 @@ impl Draft<'_> {
     fn grant_month(&mut self, index: u32, at: Instant) {
         let plan = self.account.plan.clone();
         let credits = self
-            .catalog
-            .plan(&plan)
+            .plan_at(at)
             .and_then(|plan| plan.monthly)
             .unwrap_or_default();
         let end = self.account.anchor.start_of(index.saturating_add(1));
@@ -264,8 +284,7 @@ impl Draft<'_> {
     fn grant_day(&mut self, at: Instant) {
         let plan = self.account.plan.clone();
         let credits = self
-            .catalog
-            .plan(&plan)
+            .plan_at(at)
             .and_then(|plan| plan.daily)
             .unwrap_or_default();
         let end = self.account.zone.next_midnight(at);

@@ -17,6 +17,7 @@ pub mod value;
 
 // What a call costs.
 pub mod catalog;
+pub mod catalogs;
 pub mod meter;
 pub mod model;
 pub mod pack;

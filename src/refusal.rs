@@ -3,6 +3,7 @@
 use std::ops::Deref;
 
 use crate::credits::Credits;
+use crate::value::join;
 
 /// Every reason for a refusal: the closed list that callers may branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +72,8 @@ pub enum Code {
     InvitationExhausted,
     /// The catalog has no such pack.
     UnknownPack,
+    /// No catalog has this hash.
+    CatalogNotFound,
     /// There is no such promotion.
     PromotionNotFound,
     /// The promotion has not begun, or is over.
@@ -117,6 +120,7 @@ impl Code {
             Code::InvitationAlreadyRedeemed => "invitation_already_redeemed",
             Code::InvitationExhausted => "invitation_exhausted",
             Code::UnknownPack => "unknown_pack",
+            Code::CatalogNotFound => "catalog_not_found",
             Code::PromotionNotFound => "promotion_not_found",
             Code::PromotionNotOpen => "promotion_not_open",
             Code::PromotionExhausted => "promotion_exhausted",
@@ -183,6 +187,15 @@ impl Refusal {
     /// The same refusal, at a place of the request. A place that it has already is kept.
     pub fn at(mut self, field: &str) -> Refusal {
         self.0.field.get_or_insert_with(|| field.to_owned());
+        self
+    }
+
+    /// The same refusal, of a value that is a field of the request.
+    pub fn within(mut self, field: &str) -> Refusal {
+        self.0.field = Some(match self.0.field.as_deref() {
+            None | Some("") => field.to_owned(),
+            Some(place) => join(field, place),
+        });
         self
     }
 

@@ -208,18 +208,3 @@ fn a_published_allowance_comes_with_the_next_refresh() {
     assert_eq!(ledger.available_at("2026-03-01T23:59:59.999Z"), 100);
     assert_eq!(ledger.available_at("2026-03-02T00:00:00Z"), 150);
 }
-
-/// Credits of a day that has begun are that day's, though the journal has passed its start.
-#[test]
-fn an_allowance_that_a_plan_did_not_have_comes_at_once_and_ends_with_the_day() {
-    let mut ledger = Ledger::open("plus");
-    ledger.at("2026-03-09T18:00:00Z").spend(1);
-    let daily = catalog_with(|catalog| catalog["plans"][3]["daily"] = json!(10));
-    ledger.publish(daily).at("2026-03-09T18:30:00Z");
-    assert_eq!(ledger.available(), 709);
-    let written = ledger.entries.len();
-    ledger.spend(1);
-    assert_eq!(ledger.kinds_after(written), ["granted", "charged"]);
-    let refreshes_at = ledger.balance_json()["daily"]["refreshes_at"].clone();
-    assert_eq!(refreshes_at, "2026-03-10T00:00:00Z");
-}

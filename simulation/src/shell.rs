@@ -225,7 +225,7 @@ impl Shell {
             _ => None,
         };
         let context = Context {
-            catalog: &catalogs[catalog],
+            catalogs: (&catalogs[catalog]).into(),
             held_catalog: held_catalog.filter(|_| self.fault != Fault::HeldCatalogForgotten),
             records: &records,
         };

@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { complaint, document, find, follow, judge, operations } from '../openapi/contract.mjs'
 import { client, serve } from './harness.mjs'
-import { SERVICE_KEY, answered, costing, core, refused, send, unique } from './support.mjs'
+import { SERVICE_KEY, answered, costing, core, matches, refused, send, unique } from './support.mjs'
 
 // The last one is not known to the Worker's framework, which takes such methods for GET.
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'QUERY']
@@ -71,8 +71,8 @@ describe('the document', () => {
       if (!['websocket'].includes(code[1])) inCode.add(code[1])
     }
     for (const code of ['newer_schema', 'internal']) inCode.add(code)
-    // Those of the npm package; and that of no operation, which the introduction tells of.
-    for (const code of ['invalid_catalog', 'invalid_account', 'method_not_allowed']) inCode.delete(code)
+    // That of the npm package; and that of no operation, which the introduction tells of.
+    for (const code of ['invalid_account', 'method_not_allowed']) inCode.delete(code)
     const inDocument = Object.values(document.components.responses).flatMap(({ content }) => content['application/problem+json'].schema.properties.code.enum)
     assert.deepEqual([...new Set(inDocument)].sort(), [...inCode].sort())
   })
@@ -179,6 +179,25 @@ describe('a member\'s life', () => {
       ['amount_too_large', { credits: 1e9, description: 'x' }], ['unknown_usage_format', { model: 'kimi-k2', usage_format: 'x', usage: {} }],
       ['invalid_request', {}],
     ]) refused(await estimate(body), 400, code)
+  })
+
+  test('is priced by catalogs that operators publish', async () => {
+    const { hash, ...catalog } = answered(await api.get('/v1/catalog'))
+    const effective_at = '2031-01-01T00:00:00Z'
+    answered(await api.put('/v1/catalogs', { catalog, effective_at }), 201)
+    matches(answered(await api.put('/v1/catalogs', { catalog, effective_at })), { version: 1, hash })
+    matches(answered(await api.get('/v1/catalogs')), { in_force: hash, catalogs: [{ version: 1, hash }] })
+    const read = await api.get(`/v1/catalogs/${hash}`, { clock: null })
+    assert.equal(answered(read).hash, hash)
+    assert.equal((await api.get(`/v1/catalogs/${hash}`, { clock: null, headers: { 'If-None-Match': read.headers.get('ETag') } })).status, 304)
+    refused(await api.get(`/v1/catalogs/${hash.replace(/./g, '0')}`, { clock: null }), 404, 'catalog_not_found')
+    refused(await api.get(`/v1/catalogs/${hash}?page=1`, { clock: null }), 400, 'invalid_request')
+    refused(await api.get('/v1/catalogs?page=1'), 400, 'invalid_request')
+    refused(await api.put('/v1/catalogs', { catalog: {} }), 400, 'invalid_catalog')
+    refused(await api.put('/v1/catalogs', {}), 400, 'invalid_request')
+    refused(await api.put('/v1/catalogs', undefined, { raw: '{' }), 400, 'invalid_json')
+    refused(await api.put('/v1/catalogs', undefined, { raw: ' '.repeat(70_000) }), 413, 'body_too_large')
+    refused(await api.put('/v1/catalogs', undefined, { raw: '{}', headers: { 'Content-Type': 'text/plain' } }), 415, 'unsupported_media_type')
   })
 
   test('has plans and perks', async () => {

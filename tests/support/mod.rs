@@ -12,11 +12,13 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::rc::Rc;
 use std::sync::LazyLock;
 
 use edge_credits::account::Account;
 use edge_credits::archive::{Archive, Record, Records};
 use edge_credits::catalog::{Catalog, PUBLISHED};
+use edge_credits::catalogs::{Catalogs, Version};
 use edge_credits::charge::{Charge, Refund, Standing};
 use edge_credits::command::Command;
 use edge_credits::credits::Credits;
@@ -143,7 +145,7 @@ pub struct Ledger {
     pub shelf: Shelf,
     /// The state that the journal gives once it was written as JSON and read again.
     replayed: Option<Account>,
-    catalogs: Vec<&'static Catalog>,
+    published: Vec<Version>,
     credits: Credits,
     used: Credits,
     /// Whether the replayed state is compared after every command, which long walks do at times only.
@@ -160,7 +162,7 @@ impl Ledger {
             entries: Vec::new(),
             shelf: Shelf::default(),
             replayed: None,
-            catalogs: vec![published()],
+            published: Vec::new(),
             credits: Credits::ZERO,
             used: Credits::ZERO,
             compares_always: true,
@@ -199,11 +201,26 @@ impl Ledger {
         self
     }
 
-    /// Publishes another catalog.
+    /// Publishes another catalog, in force from now on.
     pub fn publish(&mut self, catalog: &'static Catalog) -> &mut Ledger {
         self.catalog = catalog;
-        self.catalogs.push(catalog);
+        self.publish_from(self.now, catalog)
+    }
+
+    /// Publishes another catalog, in force from an instant on.
+    pub fn publish_from(&mut self, effective_at: Instant, catalog: &Catalog) -> &mut Ledger {
+        let catalog = Rc::new(catalog.clone());
+        self.published.push(Version {
+            effective_at,
+            catalog,
+        });
+        self.published.sort_by_key(|version| version.effective_at);
         self
+    }
+
+    /// The catalogs of all times.
+    pub fn catalogs(&self) -> Catalogs<'_> {
+        Catalogs::new(published(), &self.published)
     }
 
     /// Runs a command as the Worker does: gathers, decides, applies and archives.
@@ -220,13 +237,14 @@ impl Ledger {
                 .hold(*hold)
                 .or(records.hold.as_ref())
                 .and_then(|hold| {
-                    let published = |catalog: &&&Catalog| catalog.hash() == hold.catalog;
-                    self.catalogs.iter().find(published).copied()
+                    let later = self.published.iter().map(|version| &*version.catalog);
+                    let mut all = later.chain([published()]);
+                    all.find(|catalog| catalog.hash() == hold.catalog)
                 }),
             _ => None,
         };
         let context = Context {
-            catalog: self.catalog,
+            catalogs: self.catalogs(),
             held_catalog,
             records: &records,
         };
@@ -492,7 +510,7 @@ impl Ledger {
 
     /// The account as it stands now.
     pub fn settled(&self) -> Settled {
-        self.account().settled(self.now, self.catalog)
+        self.account().settled(self.now, self.catalogs())
     }
 
     /// Whole credits available, held and owed now.
@@ -545,11 +563,16 @@ impl Ledger {
     }
 
     /// What the account estimate says now.
-    pub fn estimate(&self, body: Json) -> AccountEstimate<'static> {
+    pub fn estimate(&self, body: Json) -> AccountEstimate<'_> {
         let body = value(body);
         let fields = Fields::read(&body, "", &PricedRequest::FIELDS).unwrap();
         let request = PricedRequest::parse(&fields, true).unwrap();
-        account_estimate(&request, self.catalog, self.settled().wallet()).unwrap()
+        account_estimate(
+            &request,
+            self.catalogs().at(self.now),
+            self.settled().wallet(),
+        )
+        .unwrap()
     }
 
     /// The kinds of the entries after this many.

@@ -8,6 +8,7 @@ use worker::{
     DurableObject, Env, Request, Response, SqlStorage, SqlStorageValue, State, durable_object,
 };
 
+use crate::catalogs;
 use crate::internal;
 use crate::problem::{CallFault, Problem};
 use crate::reply;
@@ -73,6 +74,20 @@ pub(crate) enum DirectoryCall {
         account: String,
         now: Instant,
     },
+    /// The catalogs that were published after this version.
+    HearCatalogs { after: u64, bundled: String },
+    /// A catalog that is in force without having been published.
+    KeepCatalog { hash: String, catalog: String },
+    /// A catalog that an operator publishes, as JSON.
+    PublishCatalog {
+        catalog: String,
+        effective_at: Option<Instant>,
+        now: Instant,
+    },
+    /// All publications.
+    ListCatalogs,
+    /// The catalog of a hash, as JSON.
+    FindCatalog { hash: String },
 }
 
 /// A promotion, and how many accounts redeemed it.
@@ -138,6 +153,7 @@ impl Directory {
         }
         let call: DirectoryCall = serde_json::from_slice(&request.bytes().await?)?;
         self.sql.exec(SCHEMA, vec![])?;
+        self.sql.exec(catalogs::SCHEMA, vec![])?;
         match call {
             DirectoryCall::AddCode { code, account } => {
                 self.run(
@@ -167,6 +183,19 @@ impl Directory {
             DirectoryCall::ReservePromotion { code, account, now } => {
                 reply::json(200, &self.reserve_promotion(code, account, now)?)
             }
+            DirectoryCall::HearCatalogs { after, bundled } => {
+                reply::json(200, &self.hear_catalogs(after, &bundled)?)
+            }
+            DirectoryCall::KeepCatalog { hash, catalog } => {
+                reply::json(200, &self.keep_catalog(hash, catalog)?)
+            }
+            DirectoryCall::PublishCatalog {
+                catalog,
+                effective_at,
+                now,
+            } => reply::json(200, &self.publish_catalog(catalog, effective_at, now)?),
+            DirectoryCall::ListCatalogs => reply::json(200, &self.list_catalogs()?),
+            DirectoryCall::FindCatalog { hash } => reply::json(200, &self.find_catalog(&hash)?),
         }
     }
 
@@ -353,7 +382,7 @@ impl Directory {
         Ok(Reservation::Reserved { promotion })
     }
 
-    fn rows<T: DeserializeOwned>(
+    pub(crate) fn rows<T: DeserializeOwned>(
         &self,
         query: &str,
         values: Vec<SqlStorageValue>,
@@ -361,7 +390,7 @@ impl Directory {
         Ok(self.sql.exec(query, values)?.to_array()?)
     }
 
-    fn run(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<(), Problem> {
+    pub(crate) fn run(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<(), Problem> {
         self.sql.exec(query, values)?;
         Ok(())
     }

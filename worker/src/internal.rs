@@ -98,12 +98,13 @@ impl Account {
     /// Answers a call of ours.
     pub(crate) async fn serve_internal(&self, mut request: Request) -> Result<Response, Problem> {
         let call: AccountCall = serde_json::from_slice(&request.bytes().await?)?;
+        published::hear(self.env()).await?;
+        // From here on nothing is awaited.
         self.wake()?;
         reply::json(200, &self.do_internal(&call)?)
     }
 
     fn do_internal(&self, call: &AccountCall) -> Result<Outcome, Problem> {
-        let catalog = published::catalog()?;
         let Some((_, last_at)) = self.identity() else {
             return Ok(Outcome::refused(Code::AccountNotFound.as_str()));
         };
@@ -126,10 +127,11 @@ impl Account {
                 pack: id,
                 now,
             } => {
-                let Some(pack) = catalog.pack(id) else {
+                let now = (*now).max(last_at);
+                let catalogs = published::known()?;
+                let Some(pack) = catalogs.at(now).pack(id) else {
                     return Ok(Outcome::refused(Code::UnknownPack.as_str()));
                 };
-                let now = (*now).max(last_at);
                 let source = Source::Payment {
                     payment: payment.clone(),
                     pack: id.clone(),
@@ -149,7 +151,8 @@ impl Account {
                 *now,
             ),
             AccountCall::Subscription { notice, now } => {
-                return self.note_subscription(notice, *now, &catalog);
+                let catalogs = published::known()?;
+                return self.note_subscription(notice, *now, catalogs.at(*now));
             }
         };
         self.carry_out(&command, now)
@@ -160,13 +163,12 @@ impl Account {
         let Some((id, _)) = self.identity() else {
             return Ok(Outcome::refused(Code::AccountNotFound.as_str()));
         };
-        let catalog = published::catalog()?;
         let order = Order {
             account: &id,
             command,
             now,
             keyed: None,
-            catalog,
+            catalogs: published::known()?,
             dry_run: false,
         };
         match self.execute(&order) {

@@ -209,7 +209,7 @@ impl Account {
             command: &command,
             now,
             keyed: is_key_free.then_some(keyed),
-            catalog: published::catalog()?,
+            catalogs: published::known()?,
             dry_run,
         };
         Ok(self.execute(&order)?.entries.pop())

@@ -4,6 +4,7 @@
 //! that account's object. What is decided is decided by the core; here are routes, storage and JSON.
 
 mod auth;
+mod catalogs;
 mod chain;
 mod cors;
 mod directory;
@@ -35,6 +36,7 @@ mod transaction;
 mod verify;
 mod wall;
 
+use edge_credits::catalog::Catalog;
 use edge_credits::estimate::estimate;
 use edge_credits::request::PricedRequest;
 use edge_credits::value::Fields;
@@ -90,20 +92,36 @@ async fn serve(mut request: Request, env: &Env, origin: Option<&str>) -> Result<
         }
         Route::Catalog => {
             route::query(&request.url()?, &[])?;
-            request::now(request.headers(), env)?;
-            catalog(request.headers())
+            let now = request::now(request.headers(), env)?;
+            let catalogs = published::hear(env).await?;
+            catalog(catalogs.at(now), request.headers())
+        }
+        Route::ReadCatalog(hash) => {
+            route::query(&request.url()?, &[])?;
+            catalogs::read(&hash, request.headers(), env).await
+        }
+        Route::ListCatalogs => {
+            check_administrator(&request, env).await?;
+            route::query(&request.url()?, &[])?;
+            catalogs::list(request::now(request.headers(), env)?, env).await
+        }
+        Route::PublishCatalog => {
+            check_administrator(&request, env).await?;
+            route::query(&request.url()?, &[])?;
+            let now = request::now(request.headers(), env)?;
+            request::check_body_headers(request.headers())?;
+            let body = request::read_body(&mut request, false).await?;
+            catalogs::publish(&body, now, env).await
         }
         Route::Estimate => {
             route::query(&request.url()?, &[])?;
-            request::now(request.headers(), env)?;
+            let now = request::now(request.headers(), env)?;
             request::check_body_headers(request.headers())?;
             let body = request::read_body(&mut request, false).await?;
             let fields = Fields::read(&body, "", &PricedRequest::FIELDS)?;
-            let catalog = published::catalog()?;
-            reply::json(
-                200,
-                &estimate(&PricedRequest::parse(&fields, true)?, &catalog)?,
-            )
+            let catalogs = published::hear(env).await?;
+            let request = PricedRequest::parse(&fields, true)?;
+            reply::json(200, &estimate(&request, catalogs.at(now))?)
         }
         Route::MemorialWall => {
             route::query(&request.url()?, &[])?;
@@ -112,20 +130,17 @@ async fn serve(mut request: Request, env: &Env, origin: Option<&str>) -> Result<
         }
         Route::Stripe => stripe::receive(request, env).await,
         Route::ReadPromotion(code) => {
-            Caller::of(request.headers(), env)
-                .await?
-                .check_administrator()?;
+            check_administrator(&request, env).await?;
             route::query(&request.url()?, &[])?;
             promotions::read(&code, env).await
         }
         Route::OfferPromotion(code) => {
-            Caller::of(request.headers(), env)
-                .await?
-                .check_administrator()?;
+            check_administrator(&request, env).await?;
             route::query(&request.url()?, &[])?;
+            let now = request::now(request.headers(), env)?;
             request::check_body_headers(request.headers())?;
             let body = request::read_body(&mut request, false).await?;
-            promotions::offer(&code, &body, env).await
+            promotions::offer(&code, &body, now, env).await
         }
         Route::Account(id, call) => {
             let caller = match Caller::of(request.headers(), env).await {
@@ -155,10 +170,15 @@ async fn serve(mut request: Request, env: &Env, origin: Option<&str>) -> Result<
 }
 
 /// The catalog in force, with its hash as the tag by which a client knows whether it changed.
-fn catalog(asked: &Headers) -> Result<Response, Problem> {
-    let catalog = published::catalog()?;
+fn catalog(catalog: &Catalog, asked: &Headers) -> Result<Response, Problem> {
     let tag = format!("\"{}\"", catalog.hash());
-    reply::tagged(asked, &tag, || reply::json(200, &*catalog))
+    reply::tagged(asked, &tag, || reply::json(200, catalog))
+}
+
+/// Checks that the caller may do what is about no account in particular.
+async fn check_administrator(request: &Request, env: &Env) -> Result<(), Problem> {
+    let caller = Caller::of(request.headers(), env).await?;
+    Ok(caller.check_administrator()?)
 }
 
 /// The document of this API, with the start of its hash as its tag.

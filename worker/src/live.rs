@@ -4,12 +4,12 @@
 use std::cell::Cell;
 
 use edge_credits::account::Account as AccountState;
-use edge_credits::catalog::Catalog;
 use edge_credits::time::Instant;
 use worker::{Headers, Response, State, WebSocketPair, WebSocketRequestResponsePair};
 
 use crate::object::{Account, Ask};
 use crate::problem::{CallFault, Problem};
+use crate::published::Timeline;
 use crate::route::query;
 
 /// What a browser's token stands behind, among the subprotocols that it offers.
@@ -33,7 +33,7 @@ impl Watchers {
         &self,
         account: &AccountState,
         now: Instant,
-        catalog: &Catalog,
+        catalogs: &Timeline,
     ) -> Result<(), Problem> {
         if !self.may_be_some.get() {
             return Ok(());
@@ -41,7 +41,8 @@ impl Watchers {
         let sockets = self.state.get_websockets();
         self.may_be_some.set(!sockets.is_empty());
         if !sockets.is_empty() {
-            let balance = serde_json::to_string(&account.settled(now, catalog).balance_view())?;
+            let settled = account.settled(now, catalogs.view());
+            let balance = serde_json::to_string(&settled.balance_view())?;
             for socket in sockets {
                 // One that is just closing misses nothing.
                 let _ = socket.send_with_str(&balance);

@@ -26,7 +26,7 @@ use crate::internal;
 use crate::live::Watchers;
 use crate::outbox::Outbox;
 use crate::problem::{CallFault, Problem};
-use crate::published;
+use crate::published::{self, Timeline};
 use crate::reply;
 use crate::request;
 use crate::route::{Call, Route, charge_id, hold_id};
@@ -59,7 +59,7 @@ pub(crate) struct Order<'a> {
     pub(crate) command: &'a Command,
     pub(crate) now: Instant,
     pub(crate) keyed: Option<KeyedContent<'a>>,
-    pub(crate) catalog: Rc<Catalog>,
+    pub(crate) catalogs: Rc<Timeline>,
     /// Whether it is only to be tried.
     pub(crate) dry_run: bool,
 }
@@ -77,7 +77,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) url: &'a worker::Url,
     pub(crate) body: &'a Value,
     pub(crate) now: Instant,
-    pub(crate) catalog: Rc<Catalog>,
+    pub(crate) catalogs: Rc<Timeline>,
 }
 
 impl DurableObject for Account {
@@ -162,6 +162,7 @@ impl Account {
             Method::Get => Value::Null,
             _ => request::read_body(&mut request, call.may_lack_body()).await?,
         };
+        let catalogs = published::hear(&self.env).await?;
         if method != Method::Get {
             self.gate.pass().await;
         }
@@ -172,7 +173,7 @@ impl Account {
             url: &url,
             body: &body,
             now,
-            catalog: published::catalog()?,
+            catalogs,
         };
         self.wake()?;
         if let Some(key) = key {
@@ -198,6 +199,7 @@ impl Account {
 
     /// Tells others what they still have to be told.
     async fn tell_all(&self) -> Result<(), Problem> {
+        published::hear(&self.env).await?;
         self.wake()?;
         self.finish_redemption().await?;
         self.finish_promotion().await?;
@@ -246,7 +248,8 @@ impl Account {
             Call::Balance => self.read_balance(ask),
             Call::Estimate => self.read(ask, &[], |settled| estimate(settled, ask)),
             Call::Entitlements => self.read(ask, &[], |settled| {
-                reply::json(200, &settled.account.entitlements_view(&ask.catalog))
+                let catalog = ask.catalogs.at(settled.as_of);
+                reply::json(200, &settled.account.entitlements_view(catalog))
             }),
             Call::ReadHolds => self.read_holds(ask),
             Call::ReadHold(hold) => self.read_hold(ask, hold),
@@ -275,11 +278,14 @@ impl Account {
             command: &command,
             now: ask.now,
             keyed,
-            catalog: ask.catalog.clone(),
+            catalogs: ask.catalogs.clone(),
             dry_run,
         })?;
         match executed.unwritten {
-            Some(after) => reply::json(200, &after.settled(ask.now, &ask.catalog).account_view()),
+            Some(after) => {
+                let settled = after.settled(ask.now, ask.catalogs.view());
+                reply::json(200, &settled.account_view())
+            }
             None => answer_to(call, &executed.entries, self.memory.borrow().as_ref(), ask),
         }
     }
@@ -291,7 +297,7 @@ impl Account {
             command,
             now,
             keyed,
-            catalog,
+            catalogs,
             dry_run,
         } = order;
         let mut memory = self.memory.borrow_mut();
@@ -302,9 +308,11 @@ impl Account {
             Some(account) => Records::gather(command, account, &self.store)?,
             None => Records::default(),
         };
+        let last_at = loaded.account.as_ref().map(|account| account.last_at);
+        let catalog = catalogs.at(last_at.map_or(*now, |last| last.max(*now)));
         let held_catalog = self.held_catalog(order, loaded.account.as_ref(), &records)?;
         let context = Context {
-            catalog,
+            catalogs: catalogs.view(),
             held_catalog: held_catalog.as_deref(),
             records: &records,
         };
@@ -340,7 +348,7 @@ impl Account {
         self.gate.shut_until_synced(self.store.storage());
         fault::after_write()?;
         if let Some(account) = &loaded.account {
-            self.watchers.tell(account, *now, catalog)?;
+            self.watchers.tell(account, *now, catalogs)?;
         }
         Ok(Executed {
             entries,
@@ -348,7 +356,7 @@ impl Account {
         })
     }
 
-    /// The catalog that a capture's hold was priced with, if it is not the one in force.
+    /// The catalog that a capture's hold was priced with.
     fn held_catalog(
         &self,
         order: &Order<'_>,
@@ -360,8 +368,11 @@ impl Account {
         };
         let open = account.and_then(|account| account.hold(*hold));
         match open.or(records.hold.as_ref()) {
-            Some(hold) if hold.catalog != order.catalog.hash() => self.store.catalog(&hold.catalog),
-            _ => Ok(None),
+            Some(hold) => match order.catalogs.of_hash(&hold.catalog) {
+                Some(catalog) => Ok(Some(catalog)),
+                None => self.store.catalog(&hold.catalog),
+            },
+            None => Ok(None),
         }
     }
 
@@ -399,7 +410,7 @@ impl Account {
             .as_ref()
             .and_then(|loaded| loaded.account.as_ref())
         {
-            Some(account) => Ok(account.settled(ask.now, &ask.catalog)),
+            Some(account) => Ok(account.settled(ask.now, ask.catalogs.view())),
             None => Err(account_not_found(ask.id).into()),
         }
     }
@@ -423,7 +434,7 @@ impl Account {
 
 /// Reads the command of a call. The second value is whether it is only to be tried.
 fn parse(call: &Call, ask: &Ask<'_>) -> Result<(Command, bool), Problem> {
-    let (body, catalog) = (ask.body, &*ask.catalog);
+    let (body, catalog) = (ask.body, ask.catalogs.at(ask.now));
     let command = match call {
         Call::Open => Command::open(body, catalog)?,
         Call::Update => Command::update(body)?,
@@ -476,7 +487,7 @@ fn answer_to(
             let status = if *call == Call::Open { 201 } else { 200 };
             reply::json(
                 status,
-                &account.settled(ask.now, &ask.catalog).account_view(),
+                &account.settled(ask.now, ask.catalogs.view()).account_view(),
             )
         }
         (_, Some(entry)) => reply::entry(entry),
@@ -489,6 +500,6 @@ fn estimate(settled: &Settled, ask: &Ask<'_>) -> Result<Response, Problem> {
     let request = PricedRequest::parse(&fields, true)?;
     reply::json(
         200,
-        &account_estimate(&request, &ask.catalog, settled.wallet())?,
+        &account_estimate(&request, ask.catalogs.at(settled.as_of), settled.wallet())?,
     )
 }

@@ -261,6 +261,7 @@ fn status_of(code: Code) -> (u16, &'static str) {
         | Code::ChargeNotFound
         | Code::GrantNotFound
         | Code::InvitationNotFound
+        | Code::CatalogNotFound
         | Code::PromotionNotFound => (404, "Not Found"),
         Code::AccountExists
         | Code::PlanTransitionForbidden

@@ -35,12 +35,18 @@ struct Redemption {
 }
 
 /// `PUT /v1/promotions/{code}`
-pub(crate) async fn offer(code: &str, body: &Value, env: &Env) -> Result<Response, Problem> {
+pub(crate) async fn offer(
+    code: &str,
+    body: &Value,
+    now: Instant,
+    env: &Env,
+) -> Result<Response, Problem> {
     let Some(code) = read_code(code) else {
         let detail = "a promotion's code has 3 to 64 of the characters A-Z 0-9 - _";
         return Err(Refusal::new(Code::InvalidRequest, detail).at("code").into());
     };
-    let promotion = Promotion::parse(&code, body, &*published::catalog()?)?;
+    let catalogs = published::hear(env).await?;
+    let promotion = Promotion::parse(&code, body, catalogs.at(now))?;
     let is_new: bool = directory::ask(env, &DirectoryCall::OfferPromotion { promotion }).await?;
     reply::json(if is_new { 201 } else { 200 }, &find(&code, env).await?)
 }

@@ -117,7 +117,10 @@ impl Account {
         }
         let seq = self.store().last_seq_at(at, written(&now))?;
         match self.store().fold_to(seq)?.account.filter(|_| seq > 0) {
-            Some(account) => reply::json(200, &account.settled(at, &ask.catalog).balance_view()),
+            Some(account) => reply::json(
+                200,
+                &account.settled(at, ask.catalogs.view()).balance_view(),
+            ),
             None => Err(invalid("at", format!("the account was opened after {at}")).into()),
         }
     }

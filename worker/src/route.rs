@@ -19,6 +19,12 @@ pub(crate) enum Route {
     OpenApi,
     /// `GET /v1/catalog`
     Catalog,
+    /// `GET /v1/catalogs`
+    ListCatalogs,
+    /// `PUT /v1/catalogs`
+    PublishCatalog,
+    /// `GET /v1/catalogs/{hash}`
+    ReadCatalog(String),
     /// `POST /v1/estimate`
     Estimate,
     /// `GET /v1/memorial-wall`
@@ -85,6 +91,17 @@ impl Route {
             ["health"] => only(method, Method::Get, "GET", Route::Health),
             ["openapi.json"] => only(method, Method::Get, "GET", Route::OpenApi),
             ["v1", "catalog"] => only(method, Method::Get, "GET", Route::Catalog),
+            ["v1", "catalogs"] => match method {
+                Method::Get => Ok(Route::ListCatalogs),
+                Method::Put => Ok(Route::PublishCatalog),
+                _ => Err(CallFault::MethodNotAllowed("GET, PUT")),
+            },
+            ["v1", "catalogs", hash] => only(
+                method,
+                Method::Get,
+                "GET",
+                Route::ReadCatalog((*hash).to_owned()),
+            ),
             ["v1", "estimate"] => only(method, Method::Post, "POST", Route::Estimate),
             ["v1", "memorial-wall"] => only(method, Method::Get, "GET", Route::MemorialWall),
             ["v1", "webhooks", "stripe"] => post(method, Route::Stripe),

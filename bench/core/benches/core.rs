@@ -126,7 +126,7 @@ impl Bench {
 
     fn run(&mut self, command: &Command) -> Vec<Entry> {
         let records = Records::default();
-        let context = Context { catalog: &self.catalog, held_catalog: None, records: &records };
+        let context = Context { catalogs: (&self.catalog).into(), held_catalog: None, records: &records };
         let now = Instant::from_millis(NOON);
         let entries = decide(self.state.as_ref(), "ada", command, now, &context).expect("a decision");
         for entry in &entries {

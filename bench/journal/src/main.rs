@@ -78,7 +78,7 @@ impl<W: Write> Journal<W> {
     fn run(&mut self, command: &Command, at: i64, keyed: Option<&str>) -> Result<(), Box<dyn Error>> {
         let records = Records::default();
         let context = Context {
-            catalog: &self.catalog,
+            catalogs: (&self.catalog).into(),
             held_catalog: None,
             records: &records,
         };
