@@ -1,5 +1,5 @@
 import type {
-  Account, AccountEstimate, Balance, BalanceGrant, Catalog, Category, Draw, Estimate, Figures, Line, Meter, PricedRequest,
+  Account, AccountEstimate, Balance, BalanceGrant, Catalog, CatalogSource, Category, Draw, Estimate, Figures, Line, Meter, PricedRequest,
 } from './shapes.js'
 
 export type * from './shapes.js'
@@ -103,6 +103,14 @@ export interface NewGrant {
   expires_at?: string
 }
 
+/** A catalog that was published, and from when it is in force. */
+export interface Publication {
+  version: number
+  hash: string
+  effective_at: string
+  published_at: string
+}
+
 export interface NewPromotion {
   credits: number
   starts_at?: string | null
@@ -187,6 +195,9 @@ export class EdgeCredits {
   health(options?: CallOptions): Promise<{ version: string, [member: string]: unknown }>
   catalog(options?: CallOptions): Promise<Catalog>
   estimate(request: PricedRequest, options?: CallOptions): Promise<Estimate>
+  catalogs(options?: CallOptions): Promise<{ in_force: string, catalogs: Publication[] }>
+  catalogOf(hash: string, options?: CallOptions): Promise<Catalog>
+  publishCatalog(publication: { catalog: CatalogSource, effective_at?: string | null }, options?: CallOptions): Promise<Publication>
   promotion(code: string, options?: CallOptions): Promise<{ [member: string]: unknown }>
   offerPromotion(code: string, offer: NewPromotion, options?: CallOptions): Promise<{ [member: string]: unknown }>
   memorialWall(query?: { limit?: number, cursor?: string }, options?: CallOptions): Promise<{ [member: string]: unknown }>
