@@ -17,6 +17,15 @@ before(async () => {
 })
 after(() => server?.stop())
 
+/** A user's token, good until so many seconds. */
+function tokenOf(sub, exp) {
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub, exp })}`
+  return `${signed}.${createHmac('sha256', 'dev-user-token-secret').update(signed).digest('base64url')}`
+}
+
+const asUser = (account, exp) => ({ headers: { Authorization: `Bearer ${tokenOf(account, exp)}` } })
+
 /** An open socket, and what it was told so far. `next` waits for one more message. */
 async function watch(account, { headers = { Authorization: `Bearer ${SERVICE_KEY}` }, protocols } = {}) {
   const clock = account.clock ? { 'Test-Clock': account.clock } : {}
@@ -75,6 +84,23 @@ describe('a live balance', () => {
     await stranger.close()
   })
 
+  test('ends with the token that opened it', async () => {
+    const account = await opened(api)
+    const now = Math.floor(Date.now() / 1000)
+    // Half a minute of leeway is nearly over for the one, and not for the other.
+    const [brief, lasting] = [await watch(account, asUser(account.id, now - 28)), await watch(account, asUser(account.id, now + 60))]
+    for (const live of [brief, lasting]) await live.next()
+    await account.charge(costing(1))
+    matches(await brief.next(), { available: 99 })
+    await sleep(2500)
+    const closed = once(brief.socket, 'close')
+    await account.charge(costing(1))
+    assert.equal((await closed)[0].code, 1008)
+    assert.equal(brief.unread(), 0)
+    for (const available of [99, 98]) matches(await lasting.next(), { available })
+    await lasting.close()
+  })
+
   test('tells what another account brings', async () => {
     const [ada, bob] = [await opened(api, NINE), await opened(api, NINE)]
     const live = await watch(ada)
@@ -114,10 +140,7 @@ describe('a live balance', () => {
 
   test('takes a browser\'s token as a subprotocol, and says so', async () => {
     const account = await opened(api, NINE)
-    const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
-    const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub: account.id, exp: Math.floor(Date.now() / 1000) + 600 })}`
-    const token = `${signed}.${createHmac('sha256', 'dev-user-token-secret').update(signed).digest('base64url')}`
-    const protocol = `bearer.${token}`
+    const protocol = `bearer.${tokenOf(account.id, Math.floor(Date.now() / 1000) + 600)}`
     // A browser tells where its page comes from, too.
     const live = await watch(account, { headers: { Origin: 'https://app.example' }, protocols: [protocol] })
     assert.equal(live.socket.protocol, protocol)

@@ -178,7 +178,7 @@ pub(crate) async fn only_naming(mut request: Request) -> Result<Request, Problem
 /// The bearer credential of a request.
 ///
 /// A browser cannot give a WebSocket any header but its subprotocols, so that one of those may be `bearer.<token>`.
-fn credentials(headers: &Headers) -> Result<String, Problem> {
+pub(crate) fn credentials(headers: &Headers) -> Result<String, Problem> {
     if let Some(authorization) = headers.get("Authorization")? {
         return match authorization.split_once(' ') {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {

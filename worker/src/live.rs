@@ -5,21 +5,32 @@ use std::cell::Cell;
 
 use edge_credits::account::Account as AccountState;
 use edge_credits::time::Instant;
-use worker::{Headers, Response, State, WebSocketPair, WebSocketRequestResponsePair};
+use serde::{Deserialize, Serialize};
+use worker::{Date, Headers, Response, State, WebSocketPair, WebSocketRequestResponsePair};
 
+use crate::auth;
 use crate::object::{Account, Ask};
 use crate::problem::{CallFault, Problem};
 use crate::published::Timeline;
 use crate::route::query;
+use crate::token;
 
 /// What a browser's token stands behind, among the subprotocols that it offers.
 const TOKEN_PREFIX: &str = "bearer.";
+/// Why a socket is closed whose token has expired: a violation of policy (RFC 6455).
+const EXPIRED: u16 = 1008;
 
 /// Who watches an account.
 pub(crate) struct Watchers {
     state: State,
     /// False only if nobody watches: then a change costs nothing here.
     may_be_some: Cell<bool>,
+}
+
+/// How long whoever watches may: as long as their token. It outlives the object's memory, as its socket does.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Pass {
+    good_until_seconds: u64,
 }
 
 impl Watchers {
@@ -43,9 +54,15 @@ impl Watchers {
         if !sockets.is_empty() {
             let settled = account.settled(now, catalogs.view());
             let balance = serde_json::to_string(&settled.balance_view())?;
+            let now_seconds = Date::now().as_millis() / 1000;
             for socket in sockets {
+                let pass: Option<Pass> = socket.deserialize_attachment()?;
+                let is_good = pass.is_none_or(|pass| now_seconds < pass.good_until_seconds);
                 // One that is just closing misses nothing.
-                let _ = socket.send_with_str(&balance);
+                let _ = match is_good {
+                    true => socket.send_with_str(&balance),
+                    false => socket.close(Some(EXPIRED), Some("the token has expired")),
+                };
             }
         }
         Ok(())
@@ -64,6 +81,11 @@ impl Account {
         let watchers = self.watchers();
         let WebSocketPair { client, server } = WebSocketPair::new()?;
         watchers.state.accept_web_socket(&server);
+        if let Some(good_until) = token::good_until(&auth::credentials(headers)?) {
+            server.serialize_attachment(Pass {
+                good_until_seconds: u64::try_from(good_until).unwrap_or_default(),
+            })?;
+        }
         // Text for text, without waking the object: what keeps proxies from closing a quiet socket.
         let pong =
             WebSocketRequestResponsePair::new("ping", "pong").map_err(worker::Error::from)?;

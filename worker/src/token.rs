@@ -36,6 +36,15 @@ pub(crate) async fn subject(token: &str, env: &Env) -> Result<String, Problem> {
     expected.subject(token.payload).map_err(bad)
 }
 
+/// Until when a token is good that was found to be: in seconds, with the leeway that its signer's clock has. None for
+/// what is no token.
+pub(crate) fn good_until(token: &str) -> Option<i64> {
+    let payload = Token::read(token)?.payload;
+    let claims = Object::parse(&jose::decode(payload)?)?;
+    let expires = seconds(claims.get("exp")?)?;
+    Some(expires.saturating_add(LEEWAY_SECONDS))
+}
+
 /// A token in its parts.
 struct Token<'a> {
     header: Object,
