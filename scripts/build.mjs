@@ -1,7 +1,7 @@
 // Builds the Worker into build/: index.js, the module that wrangler and workerd load, and index_bg.wasm. Nothing is
 // done when nothing has changed since the last build.
 
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { setup } from './setup.mjs'
@@ -9,7 +9,7 @@ import { Failure, WASM_TARGET, ask, hashOf, isMain, locked, machinePaths, main, 
 
 const INPUTS = [
   'Cargo.toml', 'Cargo.lock', 'src', 'worker', 'catalog', 'package-lock.json',
-  'scripts/build.mjs', 'scripts/tools.mjs', 'scripts/worker-entry.js',
+  'scripts/build.mjs', 'scripts/tools.mjs', 'scripts/worker',
 ]
 
 // What rustc turns on by default for this target, and exceptions, which wasm-bindgen uses: named one by one, so that
@@ -52,14 +52,14 @@ async function compile(staging) {
   await must(paths.wasmBindgen, [
     join(target, WASM_TARGET, 'release', 'edge_credits_worker.wasm'),
     '--out-dir', staging, '--out-name', 'index', '--target', 'module', '--no-typescript',
-    // Both are what scripts/worker-entry.js starts afresh with.
+    // Both are what scripts/worker/module.js starts afresh with.
     '--experimental-reset-state-function', '--force-enable-abort-handler',
   ])
 
   // Runtimes import a .wasm file as a compiled module by a plain import; `import source` is not in all of them yet.
   const bindings = join(staging, 'index.js')
   writeFileSync(bindings, readFileSync(bindings, 'utf8').replace('import source ', 'import '))
-  writeFileSync(join(staging, 'entry.js'), readFileSync(join(ROOT, 'scripts', 'worker-entry.js')))
+  cpSync(join(ROOT, 'scripts', 'worker'), staging, { recursive: true })
   await must(paths.npmBin('esbuild'), [
     join(staging, 'entry.js'), '--bundle', '--format=esm', '--minify', '--log-level=warning',
     '--external:./index_bg.wasm', '--external:cloudflare:*', `--outfile=${join(staging, 'out', 'index.js')}`,

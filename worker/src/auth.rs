@@ -1,12 +1,11 @@
 //! Who may call, and what.
 
 use edge_credits::value::Value;
-use worker::js_sys::Uint8Array;
-use worker::{Env, Headers, Method, Request, RequestInit};
+use worker::Env;
 
 use crate::keys::{self, Role, ServiceKey};
 use crate::problem::{CallFault, Problem};
-use crate::request;
+use crate::request::{Header, Headers, Request};
 use crate::route::Call;
 use crate::token;
 
@@ -44,10 +43,10 @@ impl Caller {
     /// 401 `unauthenticated`.
     pub(crate) async fn of(headers: &Headers, env: &Env) -> Result<Caller, Problem> {
         let presented = credentials(headers)?;
-        if let Some(key) = keys::find(&presented, env) {
+        if let Some(key) = keys::find(presented, env) {
             return Ok(Caller::Service(key));
         }
-        let account = token::subject(&presented, env).await?;
+        let account = token::subject(presented, env).await?;
         Ok(Caller::User { account })
     }
 
@@ -154,51 +153,42 @@ fn right_to(call: &Call) -> Right {
     }
 }
 
-/// Passes on a change of the account by its own user, if it changes nothing but the display name.
-///
-/// The body must be read for that, so what is passed on is a request like it with what was read.
+/// Checks that a change of the account by its own user changes nothing but the display name.
 ///
 /// # Errors
 /// 403 `forbidden` for a time zone; 400 and 413 as the object would answer.
-pub(crate) async fn only_naming(mut request: Request) -> Result<Request, Problem> {
-    let bytes = request::read_bytes(&mut request, request::BODY_LIMIT).await?;
-    if let Value::Map(fields) = request::parse(&bytes)?
+pub(crate) fn check_only_naming(request: &Request) -> Result<(), Problem> {
+    if let Value::Map(fields) = request.json(false)?
         && fields.iter().any(|(name, _)| name == "time_zone")
     {
         let detail = "a user token may set the display name, and not the time zone".to_owned();
         return Err(CallFault::Forbidden(detail).into());
     }
-    let mut init = RequestInit::new();
-    init.with_method(Method::Patch)
-        .with_headers(request.headers().clone())
-        .with_body(Some(Uint8Array::from(bytes.as_slice()).into()));
-    Ok(Request::new_with_init(&request.inner().url(), &init)?)
+    Ok(())
 }
 
 /// The bearer credential of a request.
 ///
 /// A browser cannot give a WebSocket any header but its subprotocols, so that one of those may be `bearer.<token>`.
-pub(crate) fn credentials(headers: &Headers) -> Result<String, Problem> {
-    if let Some(authorization) = headers.get("Authorization")? {
+pub(crate) fn credentials(headers: &Headers) -> Result<&str, Problem> {
+    if let Some(authorization) = headers.get(Header::Authorization) {
         return match authorization.split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-                Ok(token.trim().to_owned())
-            }
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
             _ => Err(CallFault::BadCredentials("the credentials are no bearer token").into()),
         };
     }
     let is_upgrade = headers
-        .get("Upgrade")?
+        .get(Header::Upgrade)
         .is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"));
     let protocols = match is_upgrade {
-        true => headers.get("Sec-WebSocket-Protocol")?.unwrap_or_default(),
-        false => String::new(),
+        true => headers.get(Header::WebSocketProtocol).unwrap_or_default(),
+        false => "",
     };
     match protocols
         .split(',')
         .find_map(|protocol| protocol.trim().strip_prefix("bearer."))
     {
-        Some(token) => Ok(token.to_owned()),
+        Some(token) => Ok(token),
         None => Err(CallFault::NoCredentials.into()),
     }
 }

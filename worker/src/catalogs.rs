@@ -6,12 +6,13 @@ use edge_credits::refusal::{Code, Refusal};
 use edge_credits::time::Instant;
 use edge_credits::value::Value;
 use serde::{Deserialize, Serialize};
-use worker::{Env, Headers, Response, SqlStorageValue};
+use worker::{Env, SqlStorageValue};
 
 use crate::directory::{self, Directory, DirectoryCall};
 use crate::problem::Problem;
 use crate::published::{self, Timeline};
-use crate::reply;
+use crate::reply::{self, Response};
+use crate::request::Headers;
 
 /// The tables of the directory that hold them.
 pub(crate) const SCHEMA: &str = "
@@ -100,21 +101,19 @@ pub(crate) async fn list(now: Instant, env: &Env) -> Result<Response, Problem> {
 pub(crate) async fn read(hash: &str, asked: &Headers, env: &Env) -> Result<Response, Problem> {
     let timeline = published::hear(env).await?;
     let body = match timeline.of_hash(hash) {
-        Some(catalog) => serde_json::to_vec(&*catalog)?,
+        Some(catalog) => serde_json::to_string(&*catalog)?,
         None => {
             let call = DirectoryCall::FindCatalog {
                 hash: hash.to_owned(),
             };
             let kept: Option<String> = directory::ask(env, &call).await?;
-            kept.ok_or_else(|| not_found(hash))?.into_bytes()
+            kept.ok_or_else(|| not_found(hash))?
         }
     };
     let tag = format!("\"{hash}\"");
-    let response = reply::tagged(asked, &tag, || reply::bytes(200, body))?;
+    let response = reply::tagged(asked, &tag, || Ok(reply::text(200, body)))?;
     // What has this hash is this and nothing else, for ever.
-    let forever = "public, max-age=31536000, immutable";
-    response.headers().set("Cache-Control", forever)?;
-    Ok(response)
+    Ok(response.with("Cache-Control", "public, max-age=31536000, immutable"))
 }
 
 fn not_found(hash: &str) -> Refusal {

@@ -4,15 +4,16 @@ use edge_credits::promotion::Promotion;
 use edge_credits::time::Instant;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use worker::{
-    DurableObject, Env, Request, Response, SqlStorage, SqlStorageValue, State, durable_object,
-};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, SqlStorage, SqlStorageValue, State};
 
 use crate::catalogs;
 use crate::internal;
 use crate::problem::{CallFault, Problem};
-use crate::reply;
-use crate::request;
+use crate::reply::{self, Response};
+use crate::request::Request;
 use crate::subscriptions::SubscriptionNotice;
 use crate::wall::{EarlyBird, WallNotice};
 
@@ -36,9 +37,10 @@ const SCHEMA: &str = "
         code TEXT NOT NULL, account TEXT NOT NULL, PRIMARY KEY (code, account)) STRICT, WITHOUT ROWID;";
 
 /// The directory.
-#[durable_object(fetch)]
+#[wasm_bindgen]
 pub struct Directory {
     sql: SqlStorage,
+    env: Env,
 }
 
 /// What it may be asked or told.
@@ -133,25 +135,30 @@ pub(crate) async fn ask<T: DeserializeOwned>(
     internal::post(env.durable_object("DIRECTORY")?.get_by_name(NAME)?, call).await
 }
 
-impl DurableObject for Directory {
-    fn new(state: State, _env: Env) -> Self {
+#[wasm_bindgen]
+impl Directory {
+    /// The directory of this storage.
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> Directory {
         Directory {
-            sql: state.storage().sql(),
+            sql: State::from(state).storage().sql(),
+            env,
         }
     }
 
-    async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        let headers = request::headers(&request);
-        reply::finish(self.serve(request).await, &headers)
+    /// Answers a call of ours, handed over as [`Request::read`] has it.
+    pub fn fetch(&self, head: &str, body: Option<Vec<u8>>) -> JsValue {
+        let request = Request::read(head, body);
+        reply::finish(self.serve(&request), &request, &self.env)
     }
 }
 
 impl Directory {
-    async fn serve(&self, mut request: Request) -> Result<Response, Problem> {
+    fn serve(&self, request: &Request) -> Result<Response, Problem> {
         if request.path() != internal::PATH {
             return Err(CallFault::NotFound.into());
         }
-        let call: DirectoryCall = serde_json::from_slice(&request.bytes().await?)?;
+        let call: DirectoryCall = serde_json::from_slice(request.bytes()?)?;
         self.sql.exec(SCHEMA, vec![])?;
         self.sql.exec(catalogs::SCHEMA, vec![])?;
         match call {

@@ -5,9 +5,11 @@
 use std::cell::Cell;
 
 use edge_credits::refusal::{Code, Refusal};
-use worker::{Env, Headers, SqlStorage};
+use worker::{Env, SqlStorage};
 
 use crate::problem::Problem;
+use crate::request::{Header, Headers};
+use crate::vars;
 
 /// What goes wrong, and where.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,10 +47,7 @@ thread_local! {
 
 /// Learns whether faults may be asked for here.
 pub(crate) fn learn(env: &Env) {
-    let on = env
-        .var("FAULTS")
-        .is_ok_and(|value| value.to_string() == "on");
-    ALLOWED.set(on);
+    ALLOWED.set(&*vars::text(env, "FAULTS") == "on");
 }
 
 /// Reads what is to go wrong with a request. What follows must not await: the fault is of one step.
@@ -59,7 +58,7 @@ pub(crate) fn arm(headers: &Headers) -> Result<(), Problem> {
     if !ALLOWED.get() {
         return Ok(());
     }
-    let fault = match headers.get("Inject-Fault")? {
+    let fault = match headers.get(Header::InjectFault) {
         None => None,
         Some(name) => {
             let known = NAMES.iter().find(|(known, _)| *known == name);

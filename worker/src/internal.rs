@@ -9,12 +9,13 @@ use edge_credits::time::Instant;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use worker::durable::Stub;
-use worker::{Env, Method, Request, RequestInit, Response};
+use worker::{Env, Method, RequestInit};
 
 use crate::object::{Account, Order};
 use crate::problem::Problem;
 use crate::published;
-use crate::reply;
+use crate::reply::{self, Response};
+use crate::request::Request;
 use crate::subscriptions::SubscriptionNotice;
 
 /// The path of all such calls.
@@ -82,7 +83,7 @@ pub(crate) async fn post<T: DeserializeOwned>(
     let mut init = RequestInit::new();
     init.with_method(Method::Post)
         .with_body(Some(serde_json::to_string(call)?.into()));
-    let request = Request::new_with_init(&format!("https://object{PATH}"), &init)?;
+    let request = worker::Request::new_with_init(&format!("https://object{PATH}"), &init)?;
     let mut response = stub.fetch_with_request(request).await?;
     let body = response.bytes().await?;
     if response.status_code() != 200 {
@@ -96,8 +97,8 @@ pub(crate) async fn post<T: DeserializeOwned>(
 
 impl Account {
     /// Answers a call of ours.
-    pub(crate) async fn serve_internal(&self, mut request: Request) -> Result<Response, Problem> {
-        let call: AccountCall = serde_json::from_slice(&request.bytes().await?)?;
+    pub(crate) async fn serve_internal(&self, request: &Request) -> Result<Response, Problem> {
+        let call: AccountCall = serde_json::from_slice(request.bytes()?)?;
         published::hear(self.env()).await?;
         // From here on nothing is awaited.
         self.wake()?;

@@ -12,7 +12,6 @@ use edge_credits::refusal::{Code, Refusal};
 use edge_credits::time::Instant;
 use edge_credits::value::Fields;
 use serde::{Deserialize, Serialize};
-use worker::Response;
 
 use crate::directory::{self, DirectoryCall};
 use crate::internal::{self, AccountCall};
@@ -20,9 +19,10 @@ use crate::mac::{hex, hmac_sha256};
 use crate::object::{Account, Ask, Order};
 use crate::problem::Problem;
 use crate::published;
-use crate::reply;
+use crate::reply::{self, Response};
 use crate::route::query;
 use crate::store::KeyedContent;
+use crate::vars;
 
 /// What the outbox calls the note.
 const REDEMPTION: &str = "redemption";
@@ -52,7 +52,7 @@ struct Invitation {
 impl Account {
     /// `GET …/invitation`
     pub(crate) async fn read_invitation(&self, ask: &Ask<'_>) -> Result<Response, Problem> {
-        query(ask.url, &[])?;
+        query(ask.query, &[])?;
         let rewarded = self.settled(ask)?.account.invitations.rewarded.len();
         let code = invitation::code(&self.secret_name("invitation", ask.id)?);
         if !self.is_code_known.get() {
@@ -79,7 +79,7 @@ impl Account {
         ask: &Ask<'_>,
         keyed: KeyedContent<'_>,
     ) -> Result<Response, Problem> {
-        query(ask.url, &[])?;
+        query(ask.query, &[])?;
         if self.identity().is_none() {
             return Err(account_not_found(ask.id).into());
         }
@@ -221,10 +221,11 @@ impl Account {
 
     /// Bytes that belong to an account, and that only the holder of the secret can compute.
     fn secret_name(&self, purpose: &str, account: &str) -> Result<[u8; 32], Problem> {
-        let variable = |name| self.env().var(name).map(|value| value.to_string());
-        let secret = variable("INVITATION_SECRET")
-            .or_else(|_| variable("USER_TOKEN_SECRET"))
-            .map_err(|_| Problem::Fault("the secret INVITATION_SECRET is not set".to_owned()))?;
+        let secret = ["INVITATION_SECRET", "USER_TOKEN_SECRET"]
+            .map(|name| vars::text(self.env(), name))
+            .into_iter()
+            .find(|secret| !secret.is_empty())
+            .ok_or_else(|| Problem::Fault("the secret INVITATION_SECRET is not set".to_owned()))?;
         Ok(hmac_sha256(
             secret.as_bytes(),
             &[purpose.as_bytes(), b":", account.as_bytes()],

@@ -12,6 +12,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use worker::Env;
 
 use crate::trace;
+use crate::vars;
 
 /// What a service key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ pub(crate) struct ServiceKey {
 
 /// The keys of a deployment, with their secrets' digests: what is compared has one length, whatever a key's is.
 struct KeyRing {
-    text: String,
+    text: Rc<str>,
     keys: Vec<(ServiceKey, [u8; 32])>,
 }
 
@@ -48,10 +49,7 @@ pub(crate) fn find(presented: &str, env: &Env) -> Option<ServiceKey> {
 
 /// The keys in force. They are read again when the variable has changed: an isolate may outlive a change of secrets.
 fn ring(env: &Env) -> Rc<KeyRing> {
-    let text = env
-        .var("SERVICE_KEYS")
-        .map(|keys| keys.to_string())
-        .unwrap_or_default();
+    let text = vars::text(env, "SERVICE_KEYS");
     KEY_RING.with_borrow_mut(|known| match known {
         Some(ring) if ring.text == text => ring.clone(),
         _ => known.insert(Rc::new(KeyRing::parse(text))).clone(),
@@ -59,7 +57,7 @@ fn ring(env: &Env) -> Rc<KeyRing> {
 }
 
 impl KeyRing {
-    fn parse(text: String) -> KeyRing {
+    fn parse(text: Rc<str>) -> KeyRing {
         let mut keys = Vec::new();
         for item in text
             .split(',')
@@ -119,7 +117,7 @@ mod tests {
     use super::*;
 
     fn found(keys: &str, presented: &str) -> Option<(Option<String>, Role)> {
-        KeyRing::parse(keys.to_owned())
+        KeyRing::parse(keys.into())
             .find(presented)
             .map(|key| (key.name, key.role))
     }

@@ -3,6 +3,7 @@
 //! It matches the route, authenticates, answers price questions itself, and hands everything about an account to
 //! that account's object. What is decided is decided by the core; here are routes, storage and JSON.
 
+mod at_once;
 mod auth;
 mod catalogs;
 mod chain;
@@ -33,6 +34,7 @@ mod subscriptions;
 mod token;
 mod trace;
 mod transaction;
+mod vars;
 mod verify;
 mod wall;
 
@@ -42,37 +44,82 @@ use edge_credits::request::PricedRequest;
 use edge_credits::value::Fields;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use worker::{Context, Env, Headers, Method, Request, Response, event};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Env, Method};
 
 use crate::auth::Caller;
 use crate::problem::Problem;
+use crate::reply::Response;
+use crate::request::{Headers, Request};
 use crate::route::Route;
 
-/// Answers a request: the one entry of the Worker.
-#[event(fetch)]
-pub async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
-    let origin = cors::allowed_origin(request.headers(), &env)?;
-    let headers = request::headers(&request);
-    let served = serve(request, &env, origin.as_deref()).await;
-    let response = reply::finish(served, &headers)?;
-    match origin {
-        Some(origin) => cors::allow(response, &origin),
-        None => Ok(response),
-    }
+/// What becomes of a request.
+enum Served {
+    Answered(Response),
+    /// It is the business of this account's object.
+    OfAccount(String),
 }
 
-async fn serve(mut request: Request, env: &Env, origin: Option<&str>) -> Result<Response, Problem> {
-    let (method, path) = (request::method(&request), request.path());
-    if method == Method::Options && path.starts_with("/v1/") {
-        return Ok(cors::preflight(origin)?);
+/// Answers a request, handed over as [`Request::read`] has it: with a response, the name of the account whose object
+/// will answer, or a promise of either.
+#[wasm_bindgen]
+pub fn fetch(head: &str, body: Option<Vec<u8>>, env: Env) -> JsValue {
+    let request = Request::read(head, body);
+    at_once::run(async move {
+        let answer = match serve(&request, &env).await {
+            Ok(Served::OfAccount(id)) => return JsValue::from_str(&id),
+            Ok(Served::Answered(response)) => Ok(response),
+            Err(problem) => Err(problem),
+        };
+        reply::finish(answer, &request, &env)
+    })
+}
+
+/// The names of the headers that a request is handed over with, in their order.
+#[wasm_bindgen(js_name = headerNames)]
+pub fn header_names() -> String {
+    request::header_names()
+}
+
+async fn serve(request: &Request, env: &Env) -> Result<Served, Problem> {
+    let (method, path, headers) = (request.method(), request.path(), request.headers());
+    if *method == Method::Options && path.starts_with("/v1/") {
+        let origin = cors::allowed_origin(headers, env);
+        return Ok(Served::Answered(cors::preflight(origin)));
     }
-    let route = Route::find(&method, &path)?;
-    if !matches!(route, Route::Health | Route::Account(..)) {
-        limit::of_address(request.headers(), env).await?;
+    let (id, call) = match Route::find(method, path)? {
+        Route::Account(id, call) => (id, call),
+        route => return Ok(Served::Answered(answer(route, request, env).await?)),
+    };
+    let caller = match Caller::of(headers, env).await {
+        Ok(caller) => caller,
+        Err(problem) => {
+            limit::of_address(headers, env).await?;
+            return Err(problem);
+        }
+    };
+    caller.check(&id, &call)?;
+    route::check_account_id(&id)?;
+    limit::of_account(&caller, &id, env).await?;
+    if *method != Method::Get {
+        request.check_body_headers()?;
+    }
+    if caller.is_limited_in(&call) {
+        auth::check_only_naming(request)?;
+    }
+    Ok(Served::OfAccount(id))
+}
+
+/// Answers what is about no account.
+async fn answer(route: Route, request: &Request, env: &Env) -> Result<Response, Problem> {
+    let headers = request.headers();
+    if route != Route::Health {
+        limit::of_address(headers, env).await?;
     }
     match route {
         Route::Health => {
-            route::query(&request.url()?, &[])?;
+            route::query(request.query(), &[])?;
             #[derive(Serialize)]
             struct Health {
                 status: &'static str,
@@ -87,85 +134,61 @@ async fn serve(mut request: Request, env: &Env, origin: Option<&str>) -> Result<
             )
         }
         Route::OpenApi => {
-            route::query(&request.url()?, &[])?;
-            openapi(request.headers())
+            route::query(request.query(), &[])?;
+            openapi(headers)
         }
         Route::Catalog => {
-            route::query(&request.url()?, &[])?;
-            let now = request::now(request.headers(), env)?;
+            route::query(request.query(), &[])?;
+            let now = request.now(env)?;
             let catalogs = published::hear(env).await?;
-            catalog(catalogs.at(now), request.headers())
+            catalog(catalogs.at(now), headers)
         }
         Route::ReadCatalog(hash) => {
-            route::query(&request.url()?, &[])?;
-            catalogs::read(&hash, request.headers(), env).await
+            route::query(request.query(), &[])?;
+            catalogs::read(&hash, headers, env).await
         }
         Route::ListCatalogs => {
-            check_administrator(&request, env).await?;
-            route::query(&request.url()?, &[])?;
-            catalogs::list(request::now(request.headers(), env)?, env).await
+            Caller::of(headers, env).await?.check_administrator()?;
+            route::query(request.query(), &[])?;
+            catalogs::list(request.now(env)?, env).await
         }
         Route::PublishCatalog => {
-            check_administrator(&request, env).await?;
-            route::query(&request.url()?, &[])?;
-            let now = request::now(request.headers(), env)?;
-            request::check_body_headers(request.headers())?;
-            let body = request::read_body(&mut request, false).await?;
-            catalogs::publish(&body, now, env).await
+            Caller::of(headers, env).await?.check_administrator()?;
+            route::query(request.query(), &[])?;
+            let now = request.now(env)?;
+            request.check_body_headers()?;
+            catalogs::publish(&request.json(false)?, now, env).await
         }
         Route::Estimate => {
-            route::query(&request.url()?, &[])?;
-            let now = request::now(request.headers(), env)?;
-            request::check_body_headers(request.headers())?;
-            let body = request::read_body(&mut request, false).await?;
+            route::query(request.query(), &[])?;
+            let now = request.now(env)?;
+            request.check_body_headers()?;
+            let body = request.json(false)?;
             let fields = Fields::read(&body, "", &PricedRequest::FIELDS)?;
             let catalogs = published::hear(env).await?;
             let request = PricedRequest::parse(&fields, true)?;
             reply::json(200, &estimate(&request, catalogs.at(now))?)
         }
         Route::MemorialWall => {
-            route::query(&request.url()?, &[])?;
-            request::now(request.headers(), env)?;
-            wall::read(request.headers(), env).await
+            route::query(request.query(), &[])?;
+            request.now(env)?;
+            wall::read(headers, env).await
         }
         Route::Stripe => stripe::receive(request, env).await,
         Route::ReadPromotion(code) => {
-            check_administrator(&request, env).await?;
-            route::query(&request.url()?, &[])?;
+            Caller::of(headers, env).await?.check_administrator()?;
+            route::query(request.query(), &[])?;
             promotions::read(&code, env).await
         }
         Route::OfferPromotion(code) => {
-            check_administrator(&request, env).await?;
-            route::query(&request.url()?, &[])?;
-            let now = request::now(request.headers(), env)?;
-            request::check_body_headers(request.headers())?;
-            let body = request::read_body(&mut request, false).await?;
-            promotions::offer(&code, &body, now, env).await
+            Caller::of(headers, env).await?.check_administrator()?;
+            route::query(request.query(), &[])?;
+            let now = request.now(env)?;
+            request.check_body_headers()?;
+            promotions::offer(&code, &request.json(false)?, now, env).await
         }
-        Route::Account(id, call) => {
-            let caller = match Caller::of(request.headers(), env).await {
-                Ok(caller) => caller,
-                Err(problem) => {
-                    limit::of_address(request.headers(), env).await?;
-                    return Err(problem);
-                }
-            };
-            caller.check(&id, &call)?;
-            route::check_account_id(&id)?;
-            limit::of_account(&caller, &id, env).await?;
-            if method != Method::Get {
-                request::check_body_headers(request.headers())?;
-            }
-            if caller.is_limited_in(&call) {
-                request = auth::only_naming(request).await?;
-            }
-            // The object reads the request as it came: copying it would cost more than reading it again.
-            Ok(env
-                .durable_object("ACCOUNTS")?
-                .get_by_name(&id)?
-                .fetch_with_request(request)
-                .await?)
-        }
+        // Accounts answer for themselves.
+        Route::Account(..) => Err(problem::CallFault::NotFound.into()),
     }
 }
 
@@ -175,20 +198,14 @@ fn catalog(catalog: &Catalog, asked: &Headers) -> Result<Response, Problem> {
     reply::tagged(asked, &tag, || reply::json(200, catalog))
 }
 
-/// Checks that the caller may do what is about no account in particular.
-async fn check_administrator(request: &Request, env: &Env) -> Result<(), Problem> {
-    let caller = Caller::of(request.headers(), env).await?;
-    Ok(caller.check_administrator()?)
-}
-
 /// The document of this API, with the start of its hash as its tag.
 fn openapi(asked: &Headers) -> Result<Response, Problem> {
-    const DOCUMENT: &[u8] = include_bytes!("../openapi.json");
+    const DOCUMENT: &str = include_str!("../openapi.json");
     thread_local! {
         static TAG: String = {
-            let digest = Sha256::digest(DOCUMENT);
+            let digest = Sha256::digest(DOCUMENT.as_bytes());
             format!("\"{}\"", mac::hex(digest.get(..16).unwrap_or_default()))
         };
     }
-    TAG.with(|tag| reply::tagged(asked, tag, || reply::bytes(200, DOCUMENT.to_vec())))
+    TAG.with(|tag| reply::tagged(asked, tag, || Ok(reply::text(200, DOCUMENT.to_owned()))))
 }

@@ -7,12 +7,13 @@ use std::net::Ipv6Addr;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
+use worker::Env;
 use worker::js_sys::futures::JsFuture;
 use worker::js_sys::{Object, Promise, Reflect};
-use worker::{Env, Headers};
 
 use crate::auth::Caller;
 use crate::problem::{CallFault, Problem};
+use crate::request::{Header, Headers};
 use crate::trace;
 
 /// The limit of an address, on what needs no credentials and on credentials that are none.
@@ -37,7 +38,7 @@ pub(crate) async fn of_address(headers: &Headers, env: &Env) -> Result<(), Probl
     let Some(limiter) = bound(env, PUBLIC) else {
         return Ok(());
     };
-    let address = headers.get("CF-Connecting-IP")?.unwrap_or_default();
+    let address = headers.get(Header::CfConnectingIp).unwrap_or_default();
     within(&limiter, &network(address)).await
 }
 
@@ -77,12 +78,12 @@ async fn is_within(limiter: &RateLimiter, key: &str) -> Result<bool, JsValue> {
 }
 
 /// Whoever has an IPv6 address has all of its /64.
-fn network(address: String) -> String {
+fn network(address: &str) -> String {
     match address.parse::<Ipv6Addr>() {
         Ok(parsed) => {
             let [a, b, c, d, ..] = parsed.segments();
             format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
         }
-        Err(_) => address,
+        Err(_) => address.to_owned(),
     }
 }

@@ -6,12 +6,14 @@ use std::cell::Cell;
 use edge_credits::account::Account as AccountState;
 use edge_credits::time::Instant;
 use serde::{Deserialize, Serialize};
-use worker::{Date, Headers, Response, State, WebSocketPair, WebSocketRequestResponsePair};
+use worker::{Date, State, WebSocketPair, WebSocketRequestResponsePair};
 
 use crate::auth;
 use crate::object::{Account, Ask};
 use crate::problem::{CallFault, Problem};
 use crate::published::Timeline;
+use crate::reply::Response;
+use crate::request::{Header, Headers};
 use crate::route::query;
 use crate::token;
 
@@ -72,16 +74,16 @@ impl Watchers {
 impl Account {
     /// `GET …/live`
     pub(crate) fn watch(&self, ask: &Ask<'_>, headers: &Headers) -> Result<Response, Problem> {
-        let upgrade = headers.get("Upgrade")?.unwrap_or_default();
+        let upgrade = headers.get(Header::Upgrade).unwrap_or_default();
         if !upgrade.eq_ignore_ascii_case("websocket") {
             return Err(CallFault::UpgradeRequired.into());
         }
-        query(ask.url, &[])?;
+        query(ask.query, &[])?;
         let balance = serde_json::to_string(&self.settled(ask)?.balance_view())?;
         let watchers = self.watchers();
         let WebSocketPair { client, server } = WebSocketPair::new()?;
         watchers.state.accept_web_socket(&server);
-        if let Some(good_until) = token::good_until(&auth::credentials(headers)?) {
+        if let Some(good_until) = token::good_until(auth::credentials(headers)?) {
             server.serialize_attachment(Pass {
                 good_until_seconds: u64::try_from(good_until).unwrap_or_default(),
             })?;
@@ -92,14 +94,14 @@ impl Account {
         watchers.state.set_websocket_auto_response(&pong);
         watchers.may_be_some.set(true);
         server.send_with_str(&balance)?;
-        let response = Response::from_websocket(client)?;
-        if let Some(offered) = headers.get("Sec-WebSocket-Protocol")?
+        let mut response = Response::of_socket(client.as_ref().clone());
+        if let Some(offered) = headers.get(Header::WebSocketProtocol)
             && let Some(token) = offered
                 .split(',')
                 .map(str::trim)
                 .find(|name| name.starts_with(TOKEN_PREFIX))
         {
-            response.headers().set("Sec-WebSocket-Protocol", token)?;
+            response.set("Sec-WebSocket-Protocol", token);
         }
         Ok(response)
     }

@@ -15,11 +15,12 @@ use edge_credits::request::PricedRequest;
 use edge_credits::retry;
 use edge_credits::time::Instant;
 use edge_credits::value::{Fields, Value};
-use worker::{
-    DurableObject, Env, Method, Request, Response, State, WebSocket, WebSocketIncomingMessage,
-    durable_object,
-};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, Method, State};
 
+use crate::at_once;
 use crate::fault;
 use crate::gate::Gate;
 use crate::internal;
@@ -27,8 +28,8 @@ use crate::live::Watchers;
 use crate::outbox::Outbox;
 use crate::problem::{CallFault, Problem};
 use crate::published::{self, Timeline};
-use crate::reply;
-use crate::request;
+use crate::reply::{self, Response};
+use crate::request::{Header, Request};
 use crate::route::{Call, Route, charge_id, hold_id};
 use crate::store::{Answered, KeyedContent, Loaded, Made, Store};
 use crate::trace;
@@ -39,14 +40,17 @@ const CALL_SEGMENT: usize = 4;
 /// When an alarm that did not come to its end goes off again, in milliseconds.
 const ALARM_RETRY_MS: u64 = 10_000;
 
+/// The object of one account, as the runtime has it: scripts/worker/durable.js.
+#[wasm_bindgen(js_name = Account)]
+pub struct AccountObject(Rc<Account>);
+
 /// One account.
-#[durable_object]
-pub struct Account {
+pub(crate) struct Account {
     store: Store,
     env: Env,
     /// What the journal adds up to; nothing until it has been read.
     memory: RefCell<Option<Loaded>>,
-    gate: Rc<Gate>,
+    gate: Gate,
     outbox: Outbox,
     watchers: Watchers,
     /// Whether the directory has its invitation code.
@@ -74,111 +78,92 @@ pub(crate) struct Executed {
 /// A request to this account, with all that was awaited.
 pub(crate) struct Ask<'a> {
     pub(crate) id: &'a str,
-    pub(crate) url: &'a worker::Url,
+    pub(crate) query: &'a str,
     pub(crate) body: &'a Value,
     pub(crate) now: Instant,
     pub(crate) catalogs: Rc<Timeline>,
 }
 
-impl DurableObject for Account {
-    fn new(state: State, env: Env) -> Self {
+#[wasm_bindgen(js_class = Account)]
+impl AccountObject {
+    /// The account of this storage.
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env, gate: Gate) -> AccountObject {
         fault::learn(&env);
-        Account {
+        let state = State::from(state);
+        AccountObject(Rc::new(Account {
             store: Store::new(&state),
             env,
             memory: RefCell::new(None),
-            gate: Rc::default(),
+            gate,
             outbox: Outbox::new(&state),
             watchers: Watchers::new(state),
             is_code_known: Cell::new(false),
-        }
+        }))
     }
 
-    async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        let headers = request::headers(&request);
-        let answer = self.serve(request).await;
-        if self.outbox.take_fresh() {
-            // Told at once where that is possible; otherwise the alarm sees to it.
-            let _ = self.tell_wall().await;
-        }
-        reply::finish(answer, &headers)
+    /// Answers a request, handed over as [`Request::read`] has it: with a response, or a promise of one. A command has
+    /// passed the gate in this very step.
+    pub fn fetch(&self, head: &str, body: Option<Vec<u8>>) -> JsValue {
+        let account = self.0.clone();
+        let request = Request::read(head, body);
+        at_once::run(async move {
+            let answer = account.serve(&request).await;
+            if account.outbox.take_fresh() {
+                // Told at once where that is possible; otherwise the alarm sees to it.
+                let _ = account.tell_wall().await;
+            }
+            reply::finish(answer, &request, &account.env)
+        })
     }
 
     /// Tells what a crash, or somebody who could not be reached, has left to be told.
-    async fn alarm(&self) -> worker::Result<Response> {
-        if let Err(problem) = self.tell_all().await {
-            trace::fault(None, &format!("not told yet: {problem:?}"));
-            let _ = self.outbox.set_alarm(ALARM_RETRY_MS);
-        }
-        Response::empty()
-    }
-
-    /// A watcher has nothing to say.
-    async fn websocket_message(
-        &self,
-        _socket: WebSocket,
-        _message: WebSocketIncomingMessage,
-    ) -> worker::Result<()> {
-        Ok(())
-    }
-
-    async fn websocket_close(
-        &self,
-        _socket: WebSocket,
-        _code: usize,
-        _reason: String,
-        _was_clean: bool,
-    ) -> worker::Result<()> {
-        Ok(())
-    }
-
-    async fn websocket_error(
-        &self,
-        _socket: WebSocket,
-        _error: worker::Error,
-    ) -> worker::Result<()> {
-        Ok(())
+    pub fn alarm(&self) -> JsValue {
+        let account = self.0.clone();
+        at_once::run(async move {
+            if let Err(problem) = account.tell_all().await {
+                trace::fault(None, &format!("not told yet: {problem:?}"));
+                let _ = account.outbox.set_alarm(ALARM_RETRY_MS);
+            }
+            JsValue::UNDEFINED
+        })
     }
 }
 
 impl Account {
-    async fn serve(&self, mut request: Request) -> Result<Response, Problem> {
-        let (method, path) = (request.method(), request.path());
+    async fn serve(&self, request: &Request) -> Result<Response, Problem> {
+        let (method, path, headers) = (request.method(), request.path(), request.headers());
         if path == internal::PATH {
             return self.serve_internal(request).await;
         }
-        let Route::Account(id, call) = Route::find(&method, &path)? else {
+        let Route::Account(id, call) = Route::find(method, path)? else {
             return Err(CallFault::NotFound.into());
         };
-        let url = request.url()?;
-        let now = request::now(request.headers(), &self.env)?;
-        let key = request.headers().get("Idempotency-Key")?;
+        let now = request.now(&self.env)?;
+        let key = headers.get(Header::IdempotencyKey);
         let key = if call.needs_key() || (key.is_some() && call.takes_key()) {
-            Some(retry::parse_key(key.as_deref())?)
+            Some(retry::parse_key(key)?)
         } else {
             None
         };
         let body = match method {
             Method::Get => Value::Null,
-            _ => request::read_body(&mut request, call.may_lack_body()).await?,
+            _ => request.json(call.may_lack_body())?,
         };
         let catalogs = published::hear(&self.env).await?;
-        if method != Method::Get {
-            self.gate.pass().await;
-        }
-        // From here on nothing is awaited: what follows is one step that no other request sees into.
-        fault::arm(request.headers())?;
+        fault::arm(headers)?;
         let ask = Ask {
             id: &id,
-            url: &url,
+            query: request.query(),
             body: &body,
             now,
             catalogs,
         };
         self.wake()?;
+        // But for redemptions, nothing is awaited any more: the rest is one step that no other request sees into.
         if let Some(key) = key {
             // What was said is the call on this account and its body.
-            let path: Vec<&str> = url.path().split('/').skip(CALL_SEGMENT).collect();
+            let path: Vec<&str> = path.split('/').skip(CALL_SEGMENT).collect();
             let content = retry::content(&path.join("/"), &body);
             let keyed = KeyedContent {
                 key,
@@ -192,7 +177,7 @@ impl Account {
         }
         match call {
             Call::Invitation => self.read_invitation(&ask).await,
-            Call::Live => self.watch(&ask, request.headers()),
+            Call::Live => self.watch(&ask, headers),
             call => self.answer(&call, &ask),
         }
     }
@@ -268,7 +253,7 @@ impl Account {
         ask: &Ask<'_>,
         keyed: Option<KeyedContent<'_>>,
     ) -> Result<Response, Problem> {
-        crate::route::query(ask.url, &[])?;
+        crate::route::query(ask.query, &[])?;
         if *call != Call::Open && !self.is_open() {
             return Err(account_not_found(ask.id).into());
         }
@@ -345,7 +330,7 @@ impl Account {
         };
         fault::before_write()?;
         *loaded = self.store.commit(loaded, made)?;
-        self.gate.shut_until_synced(self.store.storage());
+        self.gate.shut_until_synced();
         fault::after_write()?;
         if let Some(account) = &loaded.account {
             self.watchers.tell(account, *now, catalogs)?;
@@ -398,7 +383,7 @@ impl Account {
         parameters: &[&str],
         answer: impl FnOnce(&Settled) -> Result<Response, Problem>,
     ) -> Result<Response, Problem> {
-        crate::route::query(ask.url, parameters)?;
+        crate::route::query(ask.query, parameters)?;
         answer(&self.settled(ask)?)
     }
 

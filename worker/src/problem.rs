@@ -2,9 +2,8 @@
 
 use edge_credits::refusal::{Code, Refusal, Shortage};
 use serde::Serialize;
-use worker::{Headers, Response, ResponseBuilder};
 
-use crate::reply;
+use crate::reply::{self, Response};
 use crate::trace::{self, RequestId};
 
 /// The longest that a rate limit lasts: the period of both in wrangler.toml.
@@ -104,7 +103,7 @@ impl From<serde_json::Error> for Problem {
 
 impl Problem {
     /// The answer that tells the caller.
-    pub(crate) fn into_response(self, id: &RequestId) -> worker::Result<Response> {
+    pub(crate) fn into_response(self, id: &RequestId) -> Response {
         match self {
             Problem::Refused(refusal) => {
                 let (status, title) = status_of(refusal.code);
@@ -119,7 +118,7 @@ impl Problem {
                         request_id: id.as_str(),
                         shortage: refusal.shortage.as_ref().map(shortage_document),
                     },
-                    reply::headers()?,
+                    None,
                 )
             }
             Problem::Call(fault) => fault.into_response(id),
@@ -129,8 +128,6 @@ impl Problem {
                     &format!("the database has schema {version}, newer than this Worker's"),
                 );
                 let detail = "this account was last written by a newer version of the service; nothing was changed, and it is safe to try again later";
-                let headers = reply::headers()?;
-                headers.set("Retry-After", "60")?;
                 respond(
                     &Document {
                         r#type: "about:blank",
@@ -142,14 +139,12 @@ impl Problem {
                         request_id: id.as_str(),
                         shortage: None,
                     },
-                    headers,
+                    Some(("Retry-After", "60")),
                 )
             }
             Problem::Fault(error) => {
                 trace::fault(Some(id), &error);
                 let detail = "something failed on our side; it is safe to try again with the same Idempotency-Key";
-                let headers = reply::headers()?;
-                headers.set("Retry-After", "1")?;
                 respond(
                     &Document {
                         r#type: "about:blank",
@@ -161,7 +156,7 @@ impl Problem {
                         request_id: id.as_str(),
                         shortage: None,
                     },
-                    headers,
+                    Some(("Retry-After", "1")),
                 )
             }
         }
@@ -169,8 +164,8 @@ impl Problem {
 }
 
 impl CallFault {
-    fn into_response(self, id: &RequestId) -> worker::Result<Response> {
-        let headers = reply::headers()?;
+    fn into_response(self, id: &RequestId) -> Response {
+        let mut header = None;
         let (status, title, code, detail) = match self {
             CallFault::NotFound => (
                 404,
@@ -179,23 +174,23 @@ impl CallFault {
                 "there is nothing at this path".to_owned(),
             ),
             CallFault::MethodNotAllowed(allowed) => {
-                headers.set("Allow", allowed)?;
+                header = Some(("Allow", allowed));
                 let detail = format!("this path takes {allowed}");
                 (405, "Method Not Allowed", "method_not_allowed", detail)
             }
             CallFault::NoCredentials => {
-                headers.set("WWW-Authenticate", "Bearer")?;
+                header = Some(("WWW-Authenticate", "Bearer"));
                 let detail = "the header `Authorization: Bearer …` is missing".to_owned();
                 (401, "Unauthorized", "unauthenticated", detail)
             }
             CallFault::BadCredentials(detail) => {
                 trace::bad_credentials(id, detail);
-                headers.set("WWW-Authenticate", "Bearer error=\"invalid_token\"")?;
+                header = Some(("WWW-Authenticate", "Bearer error=\"invalid_token\""));
                 (401, "Unauthorized", "unauthenticated", detail.to_owned())
             }
             CallFault::Forbidden(detail) => (403, "Forbidden", "forbidden", detail),
             CallFault::RateLimited => {
-                headers.set("Retry-After", RATE_LIMIT_SECONDS)?;
+                header = Some(("Retry-After", RATE_LIMIT_SECONDS));
                 let detail =
                     "there are too many requests; it is safe to try again later".to_owned();
                 (429, "Too Many Requests", "rate_limited", detail)
@@ -222,7 +217,7 @@ impl CallFault {
                 (400, "Bad Request", "test_clock_disabled", detail)
             }
             CallFault::UpgradeRequired => {
-                headers.set("Upgrade", "websocket")?;
+                header = Some(("Upgrade", "websocket"));
                 let detail = "this path is a WebSocket: it needs the header `Upgrade: websocket`";
                 (
                     426,
@@ -246,7 +241,7 @@ impl CallFault {
                 request_id: id.as_str(),
                 shortage: None,
             },
-            headers,
+            header,
         )
     }
 }
@@ -303,12 +298,12 @@ fn shortage_document(shortage: &Shortage) -> ShortageDocument {
     }
 }
 
-fn respond(document: &Document<'_>, headers: Headers) -> worker::Result<Response> {
-    headers.set("Content-Type", "application/problem+json")?;
-    headers.set(reply::REQUEST_ID, document.request_id)?;
-    let body = serde_json::to_vec(document)?;
-    Ok(ResponseBuilder::new()
-        .with_status(document.status)
-        .with_headers(headers)
-        .fixed(body))
+fn respond(document: &Document<'_>, header: Option<(&str, &str)>) -> Response {
+    let body = serde_json::to_string(document).unwrap_or_default();
+    let response =
+        reply::text(document.status, body).with("Content-Type", "application/problem+json");
+    match header {
+        Some((name, value)) => response.with(name, value),
+        None => response,
+    }
 }

@@ -10,13 +10,13 @@ use edge_credits::refusal::{Code, Refusal};
 use edge_credits::time::Instant;
 use edge_credits::value::{Fields, Value};
 use serde::{Deserialize, Serialize};
-use worker::{Env, Response};
+use worker::Env;
 
 use crate::directory::{self, DirectoryCall, KnownPromotion, Reservation};
 use crate::object::{Account, Ask};
 use crate::problem::Problem;
 use crate::published;
-use crate::reply;
+use crate::reply::{self, Response};
 use crate::route::query;
 use crate::store::KeyedContent;
 
@@ -72,7 +72,7 @@ impl Account {
         ask: &Ask<'_>,
         keyed: KeyedContent<'_>,
     ) -> Result<Response, Problem> {
-        query(ask.url, &[])?;
+        query(ask.query, &[])?;
         if self.identity().is_none() {
             return Err(account_not_found(ask.id).into());
         }

@@ -11,11 +11,10 @@ use edge_credits::time::Instant;
 use edge_credits::usage::{Totals, Usage};
 use edge_credits::view::UsageView;
 use serde::Serialize;
-use worker::Response;
 
 use crate::object::{Account, Ask};
 use crate::problem::Problem;
-use crate::reply;
+use crate::reply::{self, Response};
 use crate::route::{Parameters, hold_id, query};
 use crate::store::{EntryPage, LAST_SEQ};
 
@@ -33,7 +32,7 @@ pub(crate) struct Page<'a> {
 impl<'a> Page<'a> {
     pub(crate) fn read(ask: &'a Ask<'_>, names: &[&str]) -> Result<Page<'a>, Problem> {
         Ok(Page {
-            parameters: query(ask.url, names)?,
+            parameters: query(ask.query, names)?,
         })
     }
 
@@ -183,7 +182,7 @@ impl Account {
         json.push_str("],\"next_cursor\":");
         json.push_str(&next.map_or("null".to_owned(), |seq| format!("\"{prefix}{seq}\"")));
         json.push('}');
-        reply::bytes(200, json.into_bytes())
+        Ok(reply::text(200, json))
     }
 
     /// `GET …/holds`: newest first.
@@ -255,7 +254,7 @@ impl Account {
             hold: Hold,
             balance: edge_credits::entry::Balance,
         }
-        query(ask.url, &[])?;
+        query(ask.query, &[])?;
         let settled = self.settled(ask)?;
         let hold = self
             .find_hold(&settled, hold_id(id)?)?

@@ -1,24 +1,88 @@
 //! Replies: JSON on the wire.
 
-use std::cell::OnceCell;
-
 use edge_credits::entry::Entry;
 use serde::Serialize;
-use worker::{Headers, Response, ResponseBuilder};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::Env;
+use worker::worker_sys::web_sys::WebSocket;
 
+use crate::cors;
 use crate::problem::Problem;
+use crate::request::{Header, Headers, Request};
 use crate::trace::RequestId;
 
-/// Where an answer says which request it answers. What every answer says beside that is in scripts/worker-entry.js.
-pub(crate) const REQUEST_ID: &str = "X-Request-Id";
+#[wasm_bindgen(raw_module = "./answer.js")]
+extern "C" {
+    /// Makes the runtime's response, with what every answer says: scripts/worker/answer.js. Without an id it takes a
+    /// random one.
+    #[wasm_bindgen(js_name = answer)]
+    fn answer(
+        status: u16,
+        request_id: Option<&str>,
+        headers: &str,
+        body: Option<&str>,
+        socket: Option<WebSocket>,
+    ) -> JsValue;
+}
 
-thread_local! {
-    static JSON: OnceCell<Headers> = const { OnceCell::new() };
+/// An answer.
+pub(crate) struct Response {
+    status: u16,
+    /// What it says beside what every answer of its kind says, a line each.
+    headers: String,
+    body: Option<String>,
+    socket: Option<WebSocket>,
+}
+
+impl Response {
+    /// An answer without a body.
+    pub(crate) fn empty(status: u16) -> Response {
+        Response {
+            status,
+            headers: String::new(),
+            body: None,
+            socket: None,
+        }
+    }
+
+    /// The answer that a WebSocket begins with.
+    pub(crate) fn of_socket(socket: WebSocket) -> Response {
+        Response {
+            socket: Some(socket),
+            ..Response::empty(101)
+        }
+    }
+
+    pub(crate) fn is_of_socket(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    /// Says this in a header, instead of whatever was said there. The value has no line breaks.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        for part in [name, ":", value, "\n"] {
+            self.headers.push_str(part);
+        }
+    }
+
+    /// The same answer, saying this in a header.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Response {
+        self.set(name, value);
+        self
+    }
 }
 
 /// An answer in JSON that nobody may cache.
 pub(crate) fn json(status: u16, body: &impl Serialize) -> Result<Response, Problem> {
-    bytes(status, serde_json::to_vec(body)?)
+    Ok(text(status, serde_json::to_string(body)?))
+}
+
+/// An answer whose JSON is there already.
+pub(crate) fn text(status: u16, body: String) -> Response {
+    Response {
+        body: Some(body),
+        ..Response::empty(status)
+    }
 }
 
 /// The answer to the command that made an entry, the first time and every other.
@@ -28,9 +92,7 @@ pub(crate) fn entry(entry: &Entry) -> Result<Response, Problem> {
 
 /// The answer to a command that made an entry before.
 pub(crate) fn replayed(entry: &Entry) -> Result<Response, Problem> {
-    let response = self::entry(entry)?;
-    response.headers().set("Idempotent-Replayed", "true")?;
-    Ok(response)
+    Ok(self::entry(entry)?.with("Idempotent-Replayed", "true"))
 }
 
 /// A public answer with a tag by which a client knows whether it changed.
@@ -39,59 +101,43 @@ pub(crate) fn tagged(
     tag: &str,
     make: impl FnOnce() -> Result<Response, Problem>,
 ) -> Result<Response, Problem> {
-    let known = asked.get("If-None-Match")?.unwrap_or_default();
-    let is_unchanged = known
+    let is_unchanged = asked
+        .get(Header::IfNoneMatch)
+        .unwrap_or_default()
         .split(',')
         .map(|known| known.trim().trim_start_matches("W/"))
         .any(|known| known == tag || known == "*");
     let response = if is_unchanged {
-        ResponseBuilder::new()
-            .with_status(304)
-            .with_headers(headers()?)
-            .empty()
+        Response::empty(304)
     } else {
         make()?
     };
-    response.headers().set("ETag", tag)?;
-    response
-        .headers()
-        .set("Cache-Control", "public, max-age=60")?;
-    // What is cached for one page is not for a page of another origin.
-    response.headers().set("Vary", "Origin")?;
-    Ok(response)
+    Ok(response
+        .with("ETag", tag)
+        .with("Cache-Control", "public, max-age=60")
+        // What is cached for one page is not for a page of another origin.
+        .with("Vary", "Origin"))
 }
 
-/// An answer whose JSON is there already.
-pub(crate) fn bytes(status: u16, body: Vec<u8>) -> Result<Response, Problem> {
-    // Copied from a template in one step: each header that is set crosses into JavaScript.
-    let headers = JSON.with(|template| match template.get() {
-        Some(headers) => Ok::<_, worker::Error>(headers.clone()),
-        None => {
-            let headers = headers()?;
-            headers.set("Content-Type", "application/json")?;
-            Ok(template.get_or_init(|| headers).clone())
+/// What goes out: the answer, or the problem that there is instead, with the id of its request and for the pages that
+/// may read it.
+pub(crate) fn finish(result: Result<Response, Problem>, request: &Request, env: &Env) -> JsValue {
+    let headers = request.headers();
+    let (mut response, id) = match result {
+        Ok(response) => (response, RequestId::given(headers)),
+        Err(problem) => {
+            let id = RequestId::of(headers);
+            (problem.into_response(&id), Some(id))
         }
-    })?;
-    Ok(ResponseBuilder::new()
-        .with_status(status)
-        .with_headers(headers)
-        .fixed(body))
-}
-
-/// The headers of an answer without a body, or with one of another type.
-pub(crate) fn headers() -> worker::Result<Headers> {
-    let headers = Headers::new();
-    headers.set("Cache-Control", "no-store")?;
-    Ok(headers)
-}
-
-/// What goes out: the answer, or the problem that there is instead, with the id of its request.
-pub(crate) fn finish(
-    result: Result<Response, Problem>,
-    request: &Headers,
-) -> worker::Result<Response> {
-    match result {
-        Ok(response) => Ok(response),
-        Err(problem) => problem.into_response(&RequestId::of(request)),
+    };
+    if let Some(origin) = cors::allowed_origin(headers, env) {
+        cors::allow(&mut response, origin);
     }
+    answer(
+        response.status,
+        id.as_ref().map(RequestId::as_str),
+        &response.headers,
+        response.body.as_deref(),
+        response.socket,
+    )
 }

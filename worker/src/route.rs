@@ -229,8 +229,8 @@ pub(crate) fn check_account_id(id: &str) -> Result<(), CallFault> {
 pub(crate) type Parameters<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// The query's parameters, none of which is unknown or comes twice.
-pub(crate) fn query<'a>(url: &'a worker::Url, names: &[&str]) -> Result<Parameters<'a>, Problem> {
-    let pairs: Parameters<'a> = url.query_pairs().collect();
+pub(crate) fn query<'a>(query: &'a str, names: &[&str]) -> Result<Parameters<'a>, Problem> {
+    let pairs: Parameters<'a> = form_urlencoded::parse(query.as_bytes()).collect();
     for (index, (name, _)) in pairs.iter().enumerate() {
         let known = names.contains(&name.as_ref());
         let again = pairs.iter().take(index).any(|(earlier, _)| earlier == name);

@@ -53,7 +53,7 @@ const SCHEMA: &str = "
 /// The database of one account.
 pub(crate) struct Store {
     sql: SqlStorage,
-    storage: Rc<Storage>,
+    storage: Storage,
 }
 
 /// What the journal adds up to, how many of its entries no snapshot has, and the hash of its last entry.
@@ -115,13 +115,8 @@ impl Store {
         let storage = state.storage();
         Store {
             sql: storage.sql(),
-            storage: Rc::new(storage),
+            storage,
         }
-    }
-
-    /// The storage that the database is in.
-    pub(crate) fn storage(&self) -> Rc<Storage> {
-        self.storage.clone()
     }
 
     /// Reads the state: the latest snapshot and the entries after it.

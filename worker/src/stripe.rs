@@ -10,18 +10,16 @@ use edge_credits::decide::account_not_found;
 use edge_credits::refusal::{Code, Refusal};
 use edge_credits::time::Instant;
 use serde::Serialize;
-use worker::{Env, Request, Response};
+use worker::Env;
 
 use crate::directory::{self, DirectoryCall, KnownPayment, KnownSubscription};
 use crate::internal::{AccountCall, Outcome, tell_account};
 use crate::problem::{CallFault, Problem};
-use crate::reply;
-use crate::request;
+use crate::reply::{self, Response};
+use crate::request::{Header, Request};
 use crate::subscriptions::{SubscriptionNotice, SubscriptionState};
+use crate::vars;
 use event::{Event, News};
-
-/// The longest event, in bytes.
-const EVENT_LIMIT: usize = 512 * 1024;
 
 /// What Stripe is told.
 #[derive(Serialize)]
@@ -42,20 +40,20 @@ enum Effect {
 }
 
 /// `POST /v1/webhooks/stripe`
-pub(crate) async fn receive(mut request: Request, env: &Env) -> Result<Response, Problem> {
-    let now = request::now(request.headers(), env)?;
+pub(crate) async fn receive(request: &Request, env: &Env) -> Result<Response, Problem> {
+    let now = request.now(env)?;
     let signature = request
         .headers()
-        .get("Stripe-Signature")?
+        .get(Header::StripeSignature)
         .unwrap_or_default();
-    let body = request::read_bytes(&mut request, EVENT_LIMIT).await?;
-    let secrets = variable(env, "STRIPE_WEBHOOK_SECRET");
-    signature::check(&signature, &body, &secrets)?;
+    let body = request.bytes()?;
+    let secrets = vars::text(env, "STRIPE_WEBHOOK_SECRET");
+    signature::check(signature, body, &secrets)?;
     let unreadable = |error: serde_json::Error| {
         CallFault::InvalidJson(format!("the body is no event that can be read: {error}"))
     };
-    let event: Event = serde_json::from_slice(&body).map_err(unreadable)?;
-    let prices = event::Prices::read(&variable(env, "STRIPE_PRICES"))?;
+    let event: Event = serde_json::from_slice(body).map_err(unreadable)?;
+    let prices = event::Prices::read(&vars::text(env, "STRIPE_PRICES"))?;
     let effect = match event.news(&prices).map_err(unreadable)? {
         News::Paid {
             payment,
@@ -177,10 +175,4 @@ async fn note_payment(
         void,
     };
     directory::ask(env, &call).await
-}
-
-fn variable(env: &Env, name: &str) -> String {
-    env.var(name)
-        .map(|value| value.to_string())
-        .unwrap_or_default()
 }

@@ -4,6 +4,8 @@
 //! else, and a public key with the one algorithm that it is for. What the token says is looked at only once its
 //! signature is known to be good.
 
+use std::rc::Rc;
+
 use edge_credits::value::Value;
 use subtle::ConstantTimeEq;
 use worker::{Date, Env};
@@ -12,6 +14,7 @@ use crate::jose::{self, Object};
 use crate::jwks::{self, Algorithm};
 use crate::mac::hmac_sha256;
 use crate::problem::{CallFault, Problem};
+use crate::vars;
 
 /// The longest token, in bytes.
 const LONGEST: usize = 8 * 1024;
@@ -30,8 +33,8 @@ pub(crate) async fn subject(token: &str, env: &Env) -> Result<String, Problem> {
     }
     let expected = Expected {
         now: i64::try_from(Date::now().as_millis() / 1000).unwrap_or(i64::MAX),
-        issuer: setting(env, "USER_TOKEN_ISSUER"),
-        audience: setting(env, "USER_TOKEN_AUDIENCE"),
+        issuer: vars::text(env, "USER_TOKEN_ISSUER"),
+        audience: vars::text(env, "USER_TOKEN_AUDIENCE"),
     };
     expected.subject(token.payload).map_err(bad)
 }
@@ -83,12 +86,12 @@ impl<'a> Token<'a> {
             return Ok(is_signed_with_secret(
                 signed,
                 signature,
-                &setting(env, "USER_TOKEN_SECRET"),
+                &vars::text(env, "USER_TOKEN_SECRET"),
             ));
         }
         match Algorithm::named(name) {
             Some(algorithm) => {
-                let set = setting(env, "USER_TOKEN_JWKS");
+                let set = vars::text(env, "USER_TOKEN_JWKS");
                 jwks::is_signed(signed, signature, algorithm, header.text("kid"), &set).await
             }
             None => Ok(false),
@@ -107,8 +110,8 @@ struct Expected {
     /// By the real clock, in seconds.
     now: i64,
     /// Empty where any will do.
-    issuer: String,
-    audience: String,
+    issuer: Rc<str>,
+    audience: Rc<str>,
 }
 
 impl Expected {
@@ -158,10 +161,4 @@ fn seconds(date: &Value) -> Option<i64> {
         Value::Number(number) => Some(*number as i64),
         _ => None,
     }
-}
-
-fn setting(env: &Env, name: &str) -> String {
-    env.var(name)
-        .map(|value| value.to_string())
-        .unwrap_or_default()
 }

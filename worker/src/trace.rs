@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::Headers;
+
+use crate::request::{Header, Headers};
 
 const LONGEST_ID: usize = 64;
 
@@ -17,8 +18,13 @@ pub(crate) struct RequestId(String);
 
 impl RequestId {
     pub(crate) fn of(headers: &Headers) -> RequestId {
-        let given = headers.get("CF-Ray").ok().flatten();
-        RequestId(given.filter(|id| is_plain(id)).unwrap_or_else(random_uuid))
+        RequestId::given(headers).unwrap_or_else(|| RequestId(random_uuid()))
+    }
+
+    /// The one that the edge gave, if there is one.
+    pub(crate) fn given(headers: &Headers) -> Option<RequestId> {
+        let given = headers.get(Header::CfRay).filter(|id| is_plain(id))?;
+        Some(RequestId(given.to_owned()))
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -4,13 +4,12 @@ use edge_credits::account::Account as AccountState;
 use edge_credits::entry::{Balance, Entry};
 use edge_credits::explain::agrees;
 use serde::Serialize;
-use worker::Response;
 
 use crate::chain;
 use crate::object::{Account, Ask};
 use crate::problem::Problem;
 use crate::reads::{Page, written};
-use crate::reply;
+use crate::reply::{self, Response};
 use crate::store::EntryPage;
 
 /// How many entries one call verifies; the cursor goes on from there.

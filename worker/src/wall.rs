@@ -8,13 +8,14 @@ use edge_credits::entry::{Entry, Event};
 use edge_credits::time::Instant;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use worker::{Date, Env, Headers, Response};
+use worker::{Date, Env};
 
 use crate::directory::{self, DirectoryCall};
 use crate::mac::hex;
 use crate::object::Account;
 use crate::problem::Problem;
-use crate::reply;
+use crate::reply::{self, Response};
+use crate::request::Headers;
 
 /// The perk whose holders the wall remembers.
 const PERK: &str = "early_bird";
@@ -53,7 +54,7 @@ impl EarlyBird {
 /// The wall as an isolate saw it.
 struct Seen {
     at_ms: u64,
-    body: Vec<u8>,
+    body: String,
     tag: String,
 }
 
@@ -74,8 +75,8 @@ pub(crate) async fn read(asked: &Headers, env: &Env) -> Result<Response, Problem
         Some(seen) => seen,
         None => {
             let early_birds = directory::ask(env, &DirectoryCall::ReadWall).await?;
-            let body = serde_json::to_vec(&Wall { early_birds })?;
-            let digest = Sha256::digest(&body);
+            let body = serde_json::to_string(&Wall { early_birds })?;
+            let digest = Sha256::digest(body.as_bytes());
             let tag = format!("\"{}\"", hex(digest.get(..16).unwrap_or_default()));
             let seen = Rc::new(Seen {
                 at_ms: now,
@@ -86,7 +87,7 @@ pub(crate) async fn read(asked: &Headers, env: &Env) -> Result<Response, Problem
             seen
         }
     };
-    reply::tagged(asked, &seen.tag, || reply::bytes(200, seen.body.clone()))
+    reply::tagged(asked, &seen.tag, || Ok(reply::text(200, seen.body.clone())))
 }
 
 impl Account {

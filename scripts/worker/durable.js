@@ -1,0 +1,55 @@
+// Durable Object classes of Rust objects, which are rebuilt when the module they lived in is gone.
+
+import { Gate } from './gate.js'
+import { guarded, health, reviveAfterPanic } from './module.js'
+import { bodyOf, headOf } from './request.js'
+
+/** What the runtime may call on an object, which `ask` reaches. */
+const HANDLERS = {
+  /** Reads what a request carries and waits at the gate; then the object does all in one step. */
+  async fetch(request) {
+    const body = await bodyOf(request)
+    if (request.method !== 'GET') await this.gate.pass()
+    return this.ask((object) => object.fetch(headOf(request), body))
+  },
+  alarm() {
+    return this.ask((object) => object.alarm())
+  },
+  // A watcher has nothing to say.
+  webSocketMessage() {},
+  webSocketClose() {},
+  webSocketError() {},
+}
+
+/** A class with these handlers, and no others: the runtime looks at which are there. */
+export function durable(RustClass, handlers) {
+  class Durable {
+    #build
+    #object
+    #builtIn
+
+    constructor(state, env) {
+      this.gate = new Gate(state.storage)
+      this.#build = () => {
+        this.#object = new RustClass(state, env, this.gate)
+        this.#builtIn = health.instanceId
+      }
+      try {
+        reviveAfterPanic()
+        this.#build()
+      } catch (error) {
+        health.criticalError = true
+        throw error
+      }
+    }
+
+    ask(call) {
+      return guarded(() => {
+        if (this.#builtIn !== health.instanceId) this.#build()
+        return call(this.#object)
+      })
+    }
+  }
+  for (const name of handlers) Durable.prototype[name] = HANDLERS[name]
+  return Durable
+}

@@ -1,0 +1,38 @@
+// The gate of an account: commands that arrive while a commit is under way wait for its end, and are then written
+// together. A disk takes as long to sync one entry as fifty.
+//
+// A lone command never waits. What goes through together still goes one after another, each in a transaction of its
+// own: a refusal or a fault of one does not touch the next.
+
+export class Gate {
+  #storage
+  #isShut = false
+  #waiting = []
+
+  constructor(storage) {
+    this.#storage = storage
+  }
+
+  /** Nothing where no commit is under way, or a promise of its end. */
+  pass() {
+    if (this.#isShut) return new Promise((go) => this.#waiting.push(go))
+  }
+
+  /** Says that something was written. Until it is on the disk, the gate is shut. */
+  shutUntilSynced() {
+    if (this.#isShut) return
+    this.#isShut = true
+    this.#openWhenSynced()
+  }
+
+  async #openWhenSynced() {
+    for (;;) {
+      // If the disk fails, the runtime ends the object, and with it everyone who waits.
+      await this.#storage.sync().catch(() => {})
+      if (this.#waiting.length === 0) break
+      for (const go of this.#waiting.splice(0)) go()
+      await null // Those who wait go first, all of them.
+    }
+    this.#isShut = false
+  }
+}
