@@ -10,6 +10,8 @@ use crate::grant::Grant;
 use crate::hold::Hold;
 use crate::ids::HoldId;
 use crate::invitation::Invitations;
+use crate::limit::SpendLimits;
+use crate::spending::Spending;
 use crate::time::Instant;
 use crate::usage::Usage;
 
@@ -58,6 +60,12 @@ pub struct Account {
     /// The codes of the promotions that it redeemed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub promotions: Vec<String>,
+    /// The most that it may spend.
+    #[serde(default)]
+    pub spend_limits: SpendLimits,
+    /// What it spent today and this month; not known where a snapshot is older than the counting.
+    #[serde(default)]
+    pub spending: Option<Spending>,
     /// What it used.
     pub usage: Usage,
 }

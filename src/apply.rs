@@ -5,10 +5,12 @@ use crate::archive::Record;
 use crate::calendar::{Anchor, Zone};
 use crate::charge::{Charge, Payment, Standing};
 use crate::credits::Credits;
-use crate::entry::{Entry, Event, FeatureCount, Opening, Source};
+use crate::entry::{Changes, Entry, Event, FeatureCount, Opening, Source};
 use crate::grant::{Draw, Grant, GrantStatus};
 use crate::hold::{Hold, HoldStatus};
 use crate::invitation::Invitations;
+use crate::limit::SpendLimits;
+use crate::spending::Spending;
 use crate::time::Instant;
 
 impl Account {
@@ -52,6 +54,8 @@ impl Account {
             features: Vec::new(),
             invitations: Invitations::default(),
             promotions: Vec::new(),
+            spend_limits: SpendLimits::default(),
+            spending: Some(Spending::default()),
             usage: crate::usage::Usage::default(),
         }
     }
@@ -70,11 +74,12 @@ impl Account {
     fn apply_event(&mut self, entry: &Entry, departed: &mut Vec<Record>) {
         match &entry.event {
             Event::Opened { .. } => {}
-            Event::Updated {
+            Event::Updated(Changes {
                 time_zone,
                 display_name,
                 pending_plan,
-            } => {
+                spend_limits,
+            }) => {
                 if let Some(zone) = time_zone
                     .as_ref()
                     .and_then(|name| Zone::parse(name, "").ok())
@@ -89,6 +94,9 @@ impl Account {
                         plan: plan.clone(),
                         at: self.period(entry.at).1,
                     });
+                }
+                if let Some(limits) = spend_limits {
+                    self.spend_limits = *limits;
                 }
             }
             Event::PlanChanged { plan, .. } => {
@@ -169,6 +177,7 @@ impl Account {
                         });
                     }
                 }
+                self.note_refunded(refund);
                 self.debts.retain(|debt| debt.charge != standing.charge);
                 self.put_standing(standing, departed);
                 self.spend(payments);
@@ -309,6 +318,7 @@ impl Account {
     }
 
     fn count(&mut self, charge: &Charge, entry: &Entry, departed: &mut Vec<Record>) {
+        self.note_spent(charge, entry.at);
         let day = self
             .usage
             .count_charge(charge, entry.seq, entry.at, &self.zone);

@@ -8,6 +8,7 @@ use crate::entry::{Opening, Source};
 use crate::grant::{Category, DEFAULT_PRIORITY, GrantKind};
 use crate::hold::{DEFAULT_TTL_SECONDS, LONGEST_TTL_SECONDS};
 use crate::ids::{ChargeId, GrantId, HoldId};
+use crate::limit::SpendLimits;
 use crate::refusal::{Code, Refusal};
 use crate::request::PricedRequest;
 use crate::time::Instant;
@@ -41,6 +42,11 @@ pub enum Command {
         plan: String,
         /// Whether it waits for the end of the period.
         at_period_end: bool,
+    },
+    /// Sets the most that it may spend, in place of the limits before.
+    SetSpendLimits {
+        /// The limits.
+        limits: SpendLimits,
     },
     /// Gives it a perk.
     GrantPerk {
@@ -239,6 +245,17 @@ impl Command {
             },
             dry_run,
         ))
+    }
+
+    /// Reads the body of new spend limits: `{day?, month?}`. What is absent or `null` has no limit.
+    ///
+    /// # Errors
+    /// `invalid_request`, `invalid_credits`, `amount_too_large`.
+    pub fn spend_limits(body: &Value) -> Result<Command, Refusal> {
+        let fields = Fields::read(body, "", &["day", "month"])?;
+        Ok(Command::SetSpendLimits {
+            limits: SpendLimits::read(&fields)?,
+        })
     }
 
     /// Reads the name of a perk to grant or revoke.

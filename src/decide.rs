@@ -1,7 +1,8 @@
 //! Decisions: a command, a state and a time become entries, or a refusal. Nothing is written here.
 //!
 //! Refusals come in this order: what the command names does not exist; its state forbids it; its figures are
-//! impossible; the credits are missing. A caller who mends the first gets the next.
+//! impossible; a spend limit is reached; the credits are missing. A caller who mends the first gets the next: nobody
+//! buys credits that a limit then keeps them from spending.
 
 use crate::account::Account;
 use crate::archive::{Archive, Records};
@@ -9,7 +10,8 @@ use crate::catalog::Catalog;
 use crate::catalogs::Catalogs;
 use crate::command::Command;
 use crate::draft::{Draft, last_decision};
-use crate::entry::{Balance, Entry, Event, FeatureCount, Opening};
+use crate::entry::{Balance, Changes, Entry, Event, FeatureCount, Opening};
+use crate::limit::SpendLimits;
 use crate::plan::{Family, Feature};
 use crate::refusal::{Code, Refusal};
 use crate::time::Instant;
@@ -56,6 +58,7 @@ pub fn decide(
             plan,
             at_period_end,
         } => draft.change_plan(plan, *at_period_end),
+        Command::SetSpendLimits { limits } => Ok(draft.set_spend_limits(*limits)),
         Command::GrantPerk { perk } => Ok(draft.perk(perk, true)),
         Command::RevokePerk { perk } => Ok(draft.perk(perk, false)),
         Command::Hold {
@@ -195,12 +198,25 @@ impl Draft<'_> {
         if time_zone.is_none() && display_name.is_none() {
             return Vec::new();
         }
-        let event = Event::Updated {
+        self.change(Changes {
             time_zone,
             display_name,
-            pending_plan: None,
-        };
-        self.finish(event, Balance::default())
+            ..Changes::default()
+        })
+    }
+
+    fn set_spend_limits(self, limits: SpendLimits) -> Vec<Entry> {
+        if self.account.spend_limits == limits {
+            return Vec::new();
+        }
+        self.change(Changes {
+            spend_limits: Some(limits),
+            ..Changes::default()
+        })
+    }
+
+    fn change(self, changes: Changes) -> Vec<Entry> {
+        self.finish(Event::Updated(changes), Balance::default())
     }
 
     fn change_plan(mut self, plan: &str, at_period_end: bool) -> Result<Vec<Entry>, Refusal> {
@@ -236,12 +252,10 @@ impl Draft<'_> {
     }
 
     fn announce_plan(self, plan: String) -> Vec<Entry> {
-        let event = Event::Updated {
-            time_zone: None,
-            display_name: None,
+        self.change(Changes {
             pending_plan: Some(plan),
-        };
-        self.finish(event, Balance::default())
+            ..Changes::default()
+        })
     }
 
     fn perk(self, perk: &str, granted: bool) -> Vec<Entry> {

@@ -9,6 +9,7 @@ use crate::credits::Credits;
 use crate::grant::Grant;
 use crate::hold::Hold;
 use crate::ids::EntryId;
+use crate::limit::SpendLimits;
 use crate::time::Instant;
 use crate::usage::Share;
 
@@ -65,6 +66,23 @@ pub struct Opening {
     pub since: Option<Instant>,
 }
 
+/// Settings that were changed. What is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    /// The new time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// The new display name; an empty one takes it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// The plan that the next period begins with; an empty one takes the change back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_plan: Option<String>,
+    /// The new spend limits, both of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spend_limits: Option<SpendLimits>,
+}
+
 /// What happened, with all that replay needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -76,18 +94,8 @@ pub enum Event {
         /// How.
         opening: Opening,
     },
-    /// The account's settings were changed, or a plan's change announced. What is absent stays.
-    Updated {
-        /// The new time zone.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        time_zone: Option<String>,
-        /// The new display name; an empty one takes it away.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        display_name: Option<String>,
-        /// The plan that the next period begins with; an empty one takes the change back.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pending_plan: Option<String>,
-    },
+    /// The account's settings were changed, or a plan's change announced.
+    Updated(Changes),
     /// The account is on another plan from now on.
     PlanChanged {
         /// The plan.
@@ -278,7 +286,7 @@ impl Event {
     pub const fn kind(&self) -> &'static str {
         match self {
             Event::Opened { .. } => "opened",
-            Event::Updated { .. } => "updated",
+            Event::Updated(_) => "updated",
             Event::PlanChanged { .. } => "plan_changed",
             Event::PerkGranted { .. } => "perk_granted",
             Event::PerkRevoked { .. } => "perk_revoked",

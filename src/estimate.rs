@@ -7,6 +7,7 @@ use crate::catalog::Catalog;
 use crate::credits::Credits;
 use crate::entry::Balance;
 use crate::grant::{Draw, Grant, Purpose, payable};
+use crate::limit::LimitStandings;
 use crate::meter::{Meter, Quantity};
 use crate::price::{Line, affordable};
 use crate::refusal::Refusal;
@@ -38,6 +39,8 @@ pub struct Wallet<'a> {
     pub grants: &'a [Grant],
     /// The figures.
     pub balance: Balance,
+    /// The spend limits.
+    pub limits: LimitStandings,
 }
 
 /// What a request would do to an account.
@@ -120,11 +123,14 @@ pub fn account_estimate<'a>(
         perks,
         grants,
         balance,
+        limits,
     } = wallet;
     let Bill { price, purpose, .. } = bill(request, catalog.increment(), &|model| {
         offer_to(catalog, perks, model)
     })?;
-    let authorised = authorise(grants, balance.owed, &purpose, price.credits);
+    let authorised = limits
+        .check(price.credits)
+        .and_then(|()| authorise(grants, balance.owed, &purpose, price.credits));
     let (access, draws) = match authorised {
         Ok(draws) => (
             Access {
@@ -194,7 +200,11 @@ fn affordable_by(
     let budget = if wallet.balance.owed.is_positive() {
         Credits::ZERO
     } else {
-        payable(wallet.grants, purpose)
+        let payable = payable(wallet.grants, purpose);
+        wallet
+            .limits
+            .room()
+            .map_or(payable, |room| room.min(payable))
     };
     model
         .meters()

@@ -37,6 +37,8 @@ pub mod entry;
 pub mod grant;
 pub mod hold;
 pub mod invitation;
+pub mod limit;
+pub mod spending;
 pub mod usage;
 
 // What happens to it.

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 
 use crate::credits::Credits;
+use crate::limit::LimitReached;
 use crate::value::join;
 
 /// Every reason for a refusal: the closed list that callers may branch on.
@@ -40,6 +41,8 @@ pub enum Code {
     IdempotencyKeyRequired,
     /// The account's credits, or what it owes, do not allow it.
     InsufficientCredits,
+    /// More would be spent than the account may in a day or a month.
+    SpendLimitReached,
     /// A limited feature is used up.
     EntitlementExhausted,
     /// There is no such account.
@@ -104,6 +107,7 @@ impl Code {
             Code::InvalidAccount => "invalid_account",
             Code::IdempotencyKeyRequired => "idempotency_key_required",
             Code::InsufficientCredits => "insufficient_credits",
+            Code::SpendLimitReached => "spend_limit_reached",
             Code::EntitlementExhausted => "entitlement_exhausted",
             Code::AccountNotFound => "account_not_found",
             Code::HoldNotFound => "hold_not_found",
@@ -164,6 +168,8 @@ pub struct Reasons {
     pub field: Option<String>,
     /// The figures, where credits are what is missing.
     pub shortage: Option<Shortage>,
+    /// The figures, where a spend limit is what stands in the way.
+    pub limit: Option<LimitReached>,
 }
 
 impl Deref for Refusal {
@@ -181,6 +187,7 @@ impl Refusal {
             detail: detail.into(),
             field: None,
             shortage: None,
+            limit: None,
         }))
     }
 
@@ -208,6 +215,12 @@ impl Refusal {
     /// The same refusal, with the figures behind it.
     pub fn with_shortage(mut self, shortage: Shortage) -> Refusal {
         self.0.shortage = Some(shortage);
+        self
+    }
+
+    /// The same refusal, with the limit behind it.
+    pub fn with_limit(mut self, limit: LimitReached) -> Refusal {
+        self.0.limit = Some(limit);
         self
     }
 }

@@ -8,6 +8,7 @@ use crate::credits::Credits;
 use crate::entry::Balance;
 use crate::estimate::Wallet;
 use crate::grant::{Category, Grant, GrantKind, GrantStatus};
+use crate::limit::{LimitStanding, LimitStandings};
 use crate::refusal::{Code, Refusal};
 use crate::time::Instant;
 use crate::value::{Fields, Value};
@@ -31,12 +32,13 @@ pub struct Snapshot {
     // INVARIANT: in the order of burning.
     grants: Vec<Grant>,
     balance: Balance,
+    limits: LimitStandings,
 }
 
 impl Snapshot {
     /// Reads an account, or just its balance, as callers see it: what [`AccountView`](crate::view::AccountView)
-    /// and [`BalanceView`](crate::view::BalanceView) serialise to. Only an account has perks. Fields that are
-    /// not needed are passed over, so that accounts may have more of them one day.
+    /// and [`BalanceView`](crate::view::BalanceView) serialise to. Only an account has perks and spend limits.
+    /// Fields that are not needed are passed over, so that accounts may have more of them one day.
     ///
     /// # Errors
     /// `invalid_account`, at the field that is missing, of the wrong type, or contradicts the grants.
@@ -50,6 +52,7 @@ impl Snapshot {
             perks: &self.perks,
             grants: &self.grants,
             balance: self.balance,
+            limits: self.limits,
         }
     }
 }
@@ -57,14 +60,43 @@ impl Snapshot {
 fn read(value: &Value) -> Result<Snapshot, Refusal> {
     let account = any_fields(value, "")?;
     let Some(balance) = account.given("balance") else {
-        return read_balance(&account, Vec::new());
+        return read_balance(&account);
     };
+    let snapshot = read_balance(&any_fields(balance, "balance")?)?;
     let perks = texts(&account, "perks")?.unwrap_or_default();
-    let perks = perks.into_iter().map(str::to_owned).collect();
-    read_balance(&any_fields(balance, "balance")?, perks)
+    Ok(Snapshot {
+        perks: perks.into_iter().map(str::to_owned).collect(),
+        limits: read_limits(&account, snapshot.balance.held)?,
+        ..snapshot
+    })
 }
 
-fn read_balance(fields: &Fields<'_>, perks: Vec<String>) -> Result<Snapshot, Refusal> {
+/// The spend limits, which an account of an earlier version has not.
+fn read_limits(account: &Fields<'_>, held: Credits) -> Result<LimitStandings, Refusal> {
+    let Some(limits) = account.given("spend_limits") else {
+        return Ok(LimitStandings::default());
+    };
+    let limits = any_fields(limits, "spend_limits")?;
+    let read = |name: &str| {
+        let Some(standing) = limits.given(name) else {
+            return Ok(None);
+        };
+        let path = limits.path(name);
+        let fields = any_fields(standing, &path)?;
+        Ok(Some(LimitStanding {
+            limit: amount(&fields, "limit")?,
+            spent: sum(&fields, "spent")?,
+            held,
+            resets_at: instant(&fields, "resets_at")?,
+        }))
+    };
+    Ok(LimitStandings {
+        day: read("day")?,
+        month: read("month")?,
+    })
+}
+
+fn read_balance(fields: &Fields<'_>) -> Result<Snapshot, Refusal> {
     let as_of = instant(fields, "as_of")?;
     let items = match fields.given("grants") {
         None => return Err(fields.missing("grants")),
@@ -88,9 +120,10 @@ fn read_balance(fields: &Fields<'_>, perks: Vec<String>) -> Result<Snapshot, Ref
     agrees(fields, "available", balance.available)?;
     agrees(fields, "held", balance.held)?;
     Ok(Snapshot {
-        perks,
+        perks: Vec::new(),
         grants,
         balance,
+        limits: LimitStandings::default(),
     })
 }
 
@@ -165,18 +198,26 @@ fn amount(fields: &Fields<'_>, name: &str) -> Result<Credits, Refusal> {
 /// Refuses a figure that is not what the grants add up to: then parts of two snapshots have been mixed.
 fn agrees(fields: &Fields<'_>, name: &str, sum: Credits) -> Result<(), Refusal> {
     let value = fields.given(name).ok_or_else(|| fields.missing(name))?;
-    // A sum of many grants may be beyond what a caller can write.
-    let stated = match value {
-        Value::Number(number) => {
-            let number: F64Deserializer<Error> = (*number).into_deserializer();
-            Credits::deserialize(number).ok()
-        }
-        _ => None,
-    };
-    if stated == Some(sum) {
+    if stated(value) == Some(sum) {
         return Ok(());
     }
     Err(fields.wrong(name, &format!("what the grants add up to, {sum}"), value))
+}
+
+/// A sum of many amounts, which may be beyond what a caller can write.
+fn sum(fields: &Fields<'_>, name: &str) -> Result<Credits, Refusal> {
+    let value = fields.given(name).ok_or_else(|| fields.missing(name))?;
+    stated(value)
+        .filter(|sum| *sum >= Credits::ZERO)
+        .ok_or_else(|| fields.wrong(name, "an amount of credits", value))
+}
+
+fn stated(value: &Value) -> Option<Credits> {
+    let Value::Number(number) = value else {
+        return None;
+    };
+    let number: F64Deserializer<Error> = (*number).into_deserializer();
+    Credits::deserialize(number).ok()
 }
 
 fn named<T: Copy, const N: usize>(

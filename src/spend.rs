@@ -168,6 +168,7 @@ impl Draft<'_> {
             purpose,
         } = self.bill(request)?;
         let account = &*self.account;
+        account.limit_standings(self.now).check(price.credits)?;
         let draws = authorise(&account.grants, account.owed(), &purpose, price.credits)?;
         let hold = Hold {
             id: HoldId(self.next_seq()),
@@ -200,6 +201,10 @@ impl Draft<'_> {
         on_excess: OnExcess,
     ) -> Result<Vec<Entry>, Refusal> {
         let bill = self.bill(request)?;
+        if on_excess == OnExcess::Reject {
+            let limits = self.account.limit_standings(self.now);
+            limits.check(bill.price.credits)?;
+        }
         let paid = self.pay(&bill.purpose, bill.price.credits, on_excess)?;
         let charge = self.charge_for(bill, paid, Credits::ZERO, self.catalog.hash());
         let change = Balance {

@@ -10,6 +10,7 @@ use crate::due::Settled;
 use crate::entry::Balance;
 use crate::estimate::Wallet;
 use crate::grant::{Category, Grant, GrantKind};
+use crate::limit::LimitStandings;
 use crate::meter::Quantities;
 use crate::plan::Feature;
 use crate::time::Instant;
@@ -26,6 +27,7 @@ pub struct AccountView<'a> {
     period: PeriodView,
     opened_at: Instant,
     display_name: Option<&'a str>,
+    spend_limits: LimitStandings,
     balance: BalanceView<'a>,
 }
 
@@ -187,6 +189,7 @@ impl Settled {
             period: PeriodView { start, end },
             opened_at: account.opened_at,
             display_name: account.display_name.as_deref(),
+            spend_limits: account.limit_standings(self.as_of),
             balance: self.balance_view(),
         }
     }
@@ -232,6 +235,7 @@ impl Settled {
             perks: &self.account.perks,
             grants: &self.account.grants,
             balance: self.account.balance(),
+            limits: self.account.limit_standings(self.as_of),
         }
     }
 }

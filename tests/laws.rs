@@ -21,9 +21,11 @@ use edge_credits::account::Account;
 use edge_credits::catalog::Catalog;
 use edge_credits::catalogs::Catalogs;
 use edge_credits::command::Command;
+use edge_credits::credits::Credits;
 use edge_credits::due::Settled;
+use edge_credits::entry::Entry;
+use edge_credits::grant::Draw;
 use edge_credits::ids::{ChargeId, HoldId};
-use edge_credits::refusal::Code;
 use edge_credits::time::{DAY_MS, Instant};
 use serde_json::json;
 use support::{Json, Ledger, catalog_with, differences, time, value, with};
@@ -104,6 +106,9 @@ impl Dice {
         from[usize::try_from(self.below(from.len() as u64)).unwrap()]
     }
 }
+
+/// The code of a refusal, if there would be one, and who would pay.
+type Foreseen = (Option<&'static str>, Vec<Draw>);
 
 /// One account's history in the making.
 struct History {
@@ -362,7 +367,17 @@ impl History {
                 Command::update(&value(json!({"time_zone": zone}))).unwrap()
             }
             94..95 => Command::update(&value(json!({"display_name": "Ada"}))).unwrap(),
-            95..99 => {
+            95..97 => {
+                // Mostly such that they bind at times, and always some other time.
+                let mut limit = || match self.dice.below(4) {
+                    0 => json!(self.dice.below(120)),
+                    1 => json!(self.dice.below(3_000)),
+                    _ => json!(null),
+                };
+                let limits = json!({"day": limit(), "month": limit()});
+                Command::spend_limits(&value(limits)).unwrap()
+            }
+            97..99 => {
                 let body = json!({"quantity": self.dice.below(60) + 1});
                 let feature = self.dice.pick(&["file_uploads", "max_file_bytes", "none"]);
                 Command::feature(feature, self.dice.chance(40), &value(body)).unwrap()
@@ -389,6 +404,8 @@ impl History {
             changes.is_empty(),
             "a stop at {stop}, seen at {moment}: {changes:#?}"
         );
+        let limits = [&straight, &stopped].map(|settled| settled.wallet().limits);
+        assert_eq!(limits[0], limits[1], "limits at {moment} by way of {stop}");
         Some((moment, straight))
     }
 
@@ -405,8 +422,9 @@ impl History {
                 // The journal has passed the moment, and will never come before it again.
                 self.readings
                     .extend(reading.filter(|_| !entries.is_empty()));
-                if let (Some((allowed, draws)), Some(entry)) = (foreseen, entries.last()) {
-                    assert!(allowed, "an estimate foresaw a refusal of {command:?}");
+                if let (Some((code, draws)), Some(entry)) = (foreseen, entries.last()) {
+                    assert_eq!(code, None, "an estimate foresaw no refusal of {command:?}");
+                    self.check_limits(entry);
                     let charge = entry.event.charge().map(|charge| &charge.draws);
                     let hold = entry.event.hold().map(|hold| &hold.draws);
                     assert_eq!(charge.or(hold), Some(&draws), "draws as foreseen");
@@ -416,16 +434,15 @@ impl History {
                 self.refusals += 1;
                 assert_eq!(self.ledger.state, known, "a refusal leaves no trace");
                 assert!(!refusal.detail.is_empty());
-                if let Some((allowed, _)) = foreseen {
-                    assert!(!allowed, "an estimate foresaw no refusal: {refusal:?}");
-                    assert_eq!(refusal.code, Code::InsufficientCredits);
+                if let Some((code, _)) = foreseen {
+                    assert_eq!(code, Some(refusal.code.as_str()), "an estimate foresees");
                 }
             }
         }
     }
 
     /// What the account estimate says of a hold, or of a charge that is refused if it cannot be paid.
-    fn foresee(&self, command: &Command) -> Option<(bool, Vec<edge_credits::grant::Draw>)> {
+    fn foresee(&self, command: &Command) -> Option<Foreseen> {
         use edge_credits::charge::OnExcess;
         use edge_credits::estimate::account_estimate;
         let (Command::Hold { request, .. }
@@ -439,7 +456,17 @@ impl History {
         let settled = self.ledger.settled();
         let catalog = self.ledger.catalogs().at(settled.as_of);
         let estimate = account_estimate(request, catalog, settled.wallet()).ok()?;
-        Some((estimate.access.allowed, estimate.draws))
+        Some((estimate.access.code, estimate.draws))
+    }
+
+    /// After what was let through, no more is spent and held than the limits allow.
+    fn check_limits(&self, entry: &Entry) {
+        let standings = self.ledger.account().limit_standings(entry.at);
+        for standing in [standings.day, standings.month].into_iter().flatten() {
+            let costs_nothing = entry.credits == Credits::ZERO;
+            let within = standing.spent + standing.held <= standing.limit;
+            assert!(within || costs_nothing, "{standing:?} after {entry:?}");
+        }
     }
 
     /// `?at=`: the journal up to a moment, settled there, gives what was read then.

@@ -42,6 +42,7 @@ export class EdgeCredits {
   account = (account, options) => this.#get(at(account), {}, options)
   updateAccount = (account, changes, options) => this.#send('PATCH', at(account), changes, options)
   changePlan = (account, change, options) => this.#send('PUT', at(account, 'plan'), change, options)
+  setSpendLimits = (account, limits, options) => this.#send('PUT', at(account, 'spend-limits'), limits, options)
   grantPerk = (account, perk, options) => this.#send('PUT', at(account, 'perks', perk), undefined, options)
   revokePerk = (account, perk, options) => this.#send('DELETE', at(account, 'perks', perk), undefined, options)
   balance = (account, query, options) => this.#get(at(account, 'balance'), query, options)

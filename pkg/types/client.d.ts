@@ -206,6 +206,8 @@ export class EdgeCredits {
   account(account: string, options?: CallOptions): Promise<Account>
   updateAccount(account: string, changes: { time_zone?: string, display_name?: string | null }, options?: CallOptions): Promise<Account>
   changePlan(account: string, change: PlanChange, options?: CallOptions): Promise<Account>
+  /** Sets the most that the account may spend a day and a month, in place of the limits before. */
+  setSpendLimits(account: string, limits: { day?: number | null, month?: number | null }, options?: CallOptions): Promise<Account>
   grantPerk(account: string, perk: string, options?: CallOptions): Promise<Account>
   revokePerk(account: string, perk: string, options?: CallOptions): Promise<Account>
   balance(account: string, query?: { at?: string }, options?: CallOptions): Promise<Balance>

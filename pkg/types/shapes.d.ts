@@ -123,12 +123,25 @@ export interface Account {
   period: { start: string, end: string }
   opened_at: string
   display_name: string | null
+  spend_limits: { day: LimitStanding | null, month: LimitStanding | null }
   balance: Balance
 }
 
-/** What `preview` needs of an account: its balance and its perks, as they were fetched. */
+/** A spend limit, as it stands. What is held counts as if it were spent. */
+export interface LimitStanding {
+  limit: number
+  spent: number
+  held: number
+  resets_at: string
+}
+
+/** What `preview` needs of an account: its balance, its perks and its spend limits, as they were fetched. */
 export interface AccountSnapshot {
   readonly perks?: readonly string[] | null
+  readonly spend_limits?: {
+    readonly day?: Readonly<Omit<LimitStanding, 'held'>> | null
+    readonly month?: Readonly<Omit<LimitStanding, 'held'>> | null
+  } | null
   readonly balance: BalanceSnapshot
 }
 

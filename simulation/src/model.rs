@@ -10,6 +10,7 @@ use edge_credits::charge::OnExcess;
 use edge_credits::command::{Command, NewGrant};
 use edge_credits::entry::{Opening, Source};
 use edge_credits::grant::{Category, GrantKind};
+use edge_credits::limit::SpendLimits;
 use edge_credits::meter::Meter;
 use edge_credits::model::Model as Priced;
 use edge_credits::plan::{Family, Feature, Plan};
@@ -50,6 +51,10 @@ pub enum Mistake {
     RefundsForwards,
     /// A plan's monthly credits come again whenever the plan is entered.
     GrantsMonthAgain,
+    /// A spend limit does not see what is held.
+    LimitsForgetHolds,
+    /// A refund of a part gives the whole charge back to the day's limit.
+    RefundsReopenDays,
 }
 
 /// What a command came to.
@@ -59,7 +64,8 @@ pub enum Outcome {
     Refused {
         /// Why.
         code: Code,
-        /// What was required, available and owed, where credits were missing.
+        /// What was required, available and owed, where credits were missing; what was required, and the limit and
+        /// what was spent, where one was reached.
         shortage: Option<(Micros, Micros, Micros)>,
     },
     /// All was as it wants it already.
@@ -109,6 +115,8 @@ pub struct View {
     pub debts: Vec<(u64, Micros)>,
     /// What is in use of features.
     pub features: Vec<(String, u64)>,
+    /// Of the day's and the month's limit: the limit, what is spent, and when it resets.
+    pub limits: [Option<(Micros, Micros, Instant)>; 2],
     pub used: Used,
 }
 
@@ -168,7 +176,17 @@ struct Account {
     /// Whether it was invited, and for whom it was rewarded.
     invited: bool,
     invitations: Vec<String>,
+    limits: SpendLimits,
+    /// The latest day and the latest month in which something was spent.
+    spans: [Option<Span>; 2],
     used: Used,
+}
+
+/// A day or a month in which something was spent: when it ends, and its charges.
+#[derive(Clone, Debug)]
+struct Span {
+    end: Instant,
+    charges: Vec<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -396,6 +414,8 @@ impl Account {
             features: Vec::new(),
             invited: false,
             invitations: Vec::new(),
+            limits: SpendLimits::default(),
+            spans: [None, None],
             used: Used::default(),
         })
     }
@@ -708,6 +728,11 @@ impl Account {
                 plan,
                 at_period_end,
             } => self.change_plan(plan, *at_period_end, present),
+            Command::SetSpendLimits { limits } if *limits == self.limits => Ok(None),
+            Command::SetSpendLimits { limits } => {
+                self.limits = *limits;
+                done
+            }
             Command::GrantPerk { perk } if self.perks.contains(perk) => Ok(None),
             Command::GrantPerk { perk } => {
                 self.perks.push(perk.clone());
@@ -749,6 +774,9 @@ impl Account {
             Command::Charge { request, on_excess } => {
                 let quote = self.quote(request, present)?;
                 let price = quote.credits;
+                if *on_excess == OnExcess::Reject {
+                    self.check_limits(price)?;
+                }
                 self.charge(&quote, Vec::new(), price, *on_excess, seq)
                     .map(Some)
             }
@@ -847,6 +875,7 @@ impl Account {
         catalog: usize,
         seq: u64,
     ) -> Result<Receipt, Refused> {
+        self.check_limits(quote.credits)?;
         let (draws, _) = self.authorise(quote, quote.credits)?;
         for (id, credits) in &draws {
             let place = self.find_grant(id).expect("a grant that pays");
@@ -867,6 +896,68 @@ impl Account {
             draws,
             ..Receipt::default()
         })
+    }
+
+    /// The ends of the day and of the month in which it is now.
+    fn ends(&self) -> [Instant; 2] {
+        let granted = self.day.as_ref().filter(|day| day.end > self.clock);
+        let midnight = self.zone.next_midnight(self.clock);
+        let next_month = self.anchor.index_at(self.clock) + 1;
+        [
+            granted.map_or(midnight, |day| day.end),
+            self.anchor.start_of(next_month),
+        ]
+    }
+
+    /// The day's and the month's limit, where there are some: the limit, what is spent, and when it resets.
+    fn limits(&self) -> [Option<(Micros, Micros, Instant)>; 2] {
+        let limits = [self.limits.day, self.limits.month];
+        let ends = self.ends();
+        [0, 1].map(|place| {
+            let limit = limits[place]?.micros().into();
+            let span = self.spans[place].as_ref();
+            let Some(span) = span.filter(|span| span.end > self.clock) else {
+                return Some((limit, 0, ends[place]));
+            };
+            let charges = self.charges.iter();
+            let spent = charges
+                .filter(|charge| span.charges.contains(&charge.id))
+                .map(|charge| charge.credits - charge.refunded)
+                .sum();
+            Some((limit, spent, span.end))
+        })
+    }
+
+    /// No hold and no charge that asks first goes beyond a limit. The limit is named that lasts longer.
+    fn check_limits(&self, price: Micros) -> Result<(), Refused> {
+        let mut held: Micros = self.grants.iter().map(|grant| grant.held).sum();
+        if self.mistake == Mistake::LimitsForgetHolds {
+            held = 0;
+        }
+        let mut reached: Option<(Micros, Micros, Instant)> = None;
+        for (limit, spent, end) in self.limits().into_iter().flatten() {
+            let later = reached.is_none_or(|(_, _, other)| end >= other);
+            if price > 0 && spent + held + price > limit && later {
+                reached = Some((limit, spent, end));
+            }
+        }
+        match reached {
+            Some((limit, spent, _)) => Err((Code::SpendLimitReached, Some((price, limit, spent)))),
+            None => Ok(()),
+        }
+    }
+
+    fn note_spent(&mut self, charge: u64) {
+        let ends = self.ends();
+        for (span, end) in self.spans.iter_mut().zip(ends) {
+            match span.as_mut().filter(|span| span.end > self.clock) {
+                Some(span) => span.charges.push(charge),
+                None => {
+                    let charges = vec![charge];
+                    *span = Some(Span { end, charges });
+                }
+            }
+        }
     }
 
     /// Who pays, if all of it can be paid and nothing is owed.
@@ -975,6 +1066,9 @@ impl Account {
             owed,
             draws: draws.clone(),
         });
+        if credits > 0 {
+            self.note_spent(seq);
+        }
         self.used.credits += credits;
         self.used.list_credits += quote.list_credits;
         self.used.calls += quote.calls;
@@ -1036,6 +1130,11 @@ impl Account {
             }
         }
         self.charges[place] = charge;
+        if self.mistake == Mistake::RefundsReopenDays
+            && let Some(day) = &mut self.spans[0]
+        {
+            day.charges.retain(|charge| *charge != id);
+        }
         self.used.credits -= credits;
         let draws = back
             .iter()
@@ -1251,6 +1350,7 @@ impl Account {
                 .collect(),
             debts,
             features,
+            limits: self.limits(),
             used: self.used.clone(),
         }
     }

@@ -10,6 +10,7 @@ use edge_credits::entry::{Opening, Source};
 use edge_credits::grant::{Category, GrantKind};
 use edge_credits::ids::{ChargeId, HoldId};
 use edge_credits::invitation::reward;
+use edge_credits::limit::SpendLimits;
 use edge_credits::meter::{Meter, Quantities, Quantity};
 use edge_credits::plan::Family;
 use edge_credits::request::{Item, PricedRequest};
@@ -212,9 +213,9 @@ impl Player {
         catalog: &Catalog,
     ) -> (Command, About) {
         let weights = if settled.is_some() {
-            [1, 3, 7, 2, 2, 18, 14, 4, 4, 16, 9, 9, 4, 3, 3, 3]
+            [1, 3, 7, 2, 2, 18, 14, 4, 4, 16, 9, 9, 4, 3, 3, 3, 2]
         } else {
-            [80, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+            [80, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
         };
         let hold = HoldId(1);
         let mut about = About::Itself;
@@ -290,12 +291,27 @@ impl Player {
                 quantity: 1 + self.random.sized(60),
             },
             14 => self.award(),
+            15 => Command::SetSpendLimits {
+                limits: SpendLimits {
+                    day: self.limit(400),
+                    month: self.limit(6_000),
+                },
+            },
             _ => Command::ReturnFeature {
                 feature: self.feature(),
                 quantity: 1 + self.random.sized(60),
             },
         };
         (command, about)
+    }
+
+    /// A limit that binds at times, or none.
+    fn limit(&mut self, most: u64) -> Option<Credits> {
+        match self.random.below(10) {
+            0 => Some(Credits::ZERO),
+            1..5 => Some(self.amount(most)),
+            _ => None,
+        }
     }
 
     fn ttl_seconds(&mut self) -> u32 {
@@ -610,6 +626,7 @@ fn needs_key(command: &Command) -> bool {
         Command::Open { .. }
             | Command::Update { .. }
             | Command::ChangePlan { .. }
+            | Command::SetSpendLimits { .. }
             | Command::GrantPerk { .. }
             | Command::RevokePerk { .. }
             | Command::Award { .. }

@@ -362,10 +362,17 @@ fn outcome(reply: &Reply) -> Outcome {
     match reply {
         Reply::Refused(refusal) => Outcome::Refused {
             code: refusal.code,
-            shortage: refusal.shortage.map(|shortage| {
-                let (required, available) = (shortage.required, shortage.available);
-                (micros(required), micros(available), micros(shortage.owed))
-            }),
+            shortage: match (refusal.shortage, refusal.limit) {
+                (Some(shortage), _) => {
+                    let (required, available) = (shortage.required, shortage.available);
+                    Some((micros(required), micros(available), micros(shortage.owed)))
+                }
+                (None, Some(reached)) => {
+                    let (limit, spent) = (reached.standing.limit, reached.standing.spent);
+                    Some((micros(reached.required), micros(limit), micros(spent)))
+                }
+                (None, None) => None,
+            },
         },
         Reply::Done(entries) | Reply::Undone(entries) => match entries.last() {
             Some(entry) => Outcome::Done(receipt(entry)),
@@ -423,14 +430,16 @@ fn estimated(
     };
     let law = "an estimate says what happens";
     let happened = match outcome(reply) {
-        Outcome::Refused { code, .. } => Err(code),
+        Outcome::Refused { code, .. } => Err(code.as_str()),
         Outcome::Nothing => return broken(law, reply),
         Outcome::Done(receipt) => Ok((receipt.credits, receipt.draws)),
     };
     let estimate = match account_estimate(request, catalog, before.wallet()) {
-        Err(refusal) => Err(refusal.code),
-        Ok(estimate) if !estimate.access.allowed => Err(Code::InsufficientCredits),
-        Ok(estimate) => Ok((micros(estimate.estimate.credits), pairs(&estimate.draws))),
+        Err(refusal) => Err(refusal.code.as_str()),
+        Ok(estimate) => match estimate.access.code {
+            Some(code) => Err(code),
+            None => Ok((micros(estimate.estimate.credits), pairs(&estimate.draws))),
+        },
     };
     expect(law, &happened, &estimate)
 }
@@ -475,6 +484,14 @@ fn view(account: &Account, as_of: Instant) -> View {
             .map(|debt| (debt.charge.0, micros(debt.owed)))
             .collect(),
         features,
+        limits: {
+            let standings = account.limit_standings(as_of);
+            [standings.day, standings.month].map(|standing| {
+                let standing = standing?;
+                let (limit, spent) = (micros(standing.limit), micros(standing.spent));
+                Some((limit, spent, standing.resets_at))
+            })
+        },
         used: Used {
             credits: micros(total.credits),
             list_credits: micros(total.list_credits),

@@ -33,6 +33,8 @@ fn a_model_that_is_wrong_is_noticed() {
         Mistake::ChangesZoneAtOnce,
         Mistake::RefundsForwards,
         Mistake::GrantsMonthAgain,
+        Mistake::LimitsForgetHolds,
+        Mistake::RefundsReopenDays,
     ] {
         let plan = Plan {
             mistake,

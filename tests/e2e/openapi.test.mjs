@@ -214,6 +214,18 @@ describe('a member\'s life', () => {
     refused(await api.put(a('/perks/early_bird'), null), 400, 'invalid_request')
   })
 
+  test('has spend limits', async () => {
+    answered(await api.put(a('/spend-limits'), { day: 0, month: 7.5 }))
+    refused(await api.post(a('/holds'), costing(8)), 403, 'spend_limit_reached')
+    refused(await api.post(a('/charges'), costing(5)), 403, 'spend_limit_reached')
+    assert.equal(answered(await api.post(a('/estimate'), costing(8), { idempotencyKey: null })).access.code, 'spend_limit_reached')
+    refused(await api.put(a('/spend-limits'), { day: -1 }), 400, 'invalid_credits')
+    refused(await api.put(a('/spend-limits'), { month: 1e9 }), 400, 'amount_too_large')
+    refused(await api.put(a('/spend-limits'), { week: 1 }), 400, 'invalid_request')
+    answered(await api.put(a('/spend-limits'), { day: null }))
+    answered(await api.get(a('/entries?kind=updated')))
+  })
+
   test('has grants', async () => {
     const grant = (body) => api.post(a('/grants'), body)
     const { grant: pack } = answered(await grant({ kind: 'pack', credits: 12.5, priority: 10, effective_at: null }), 201)

@@ -76,6 +76,39 @@ test('a database of schema-1 that lacks the table for its version is of version 
     await lawful(account)
   }))
 
+test('snapshots from before spending was counted lose nothing of what was spent this month and today', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'edge-credits-fixture-'))
+  folders.push(dir)
+  const limits = { day: 500, month: 900 }
+  const spent = async (account) => {
+    const { spend_limits: { day, month } } = answered(await account.put('/spend-limits', limits))
+    return [day.spent, month.spent]
+  }
+  await serving(dir, async (api) => {
+    const at = (clock) => new Account(api, ACCOUNT, clock)
+    answered(await at('2025-01-10T09:00:00Z').put('', { plan: 'free' }), 201)
+    await at('2025-01-10T09:00:00Z').grant({ kind: 'pack', credits: 5000 })
+    await at('2025-01-11T09:00:00Z').charge(costing(1000))
+    await at('2025-02-10T08:00:00Z').charge(costing(300))
+    // The month begins within a day, and has another entry than the last snapshot.
+    await at('2025-02-10T10:00:00Z').charge(costing(20))
+    const { charge } = await at('2025-02-11T10:00:00Z').charge(costing(50))
+    for (let count = 0; count < 260; count += 1) await at('2025-02-11T10:00:00Z').refund(charge.id, { credits: 0.1 })
+    await at('2025-02-11T10:00:00Z').charge(costing(3))
+  })
+  const rows = inDatabase(dir, (database) => {
+    database.exec("UPDATE snapshots SET body = json_remove(body, '$.spending', '$.spend_limits')")
+    return database.prepare('SELECT count(*) AS count FROM snapshots').get()
+  })
+  assert.equal(rows.count, 1)
+  await serving(dir, async (api) => {
+    const account = new Account(api, ACCOUNT, '2025-02-11T11:00:00Z')
+    assert.deepEqual(await spent(account), [27, 47])
+    refused(await account.post('/charges', costing(500)), 403, 'spend_limit_reached')
+    await lawful(account)
+  })
+})
+
 test('a database that a later Worker wrote is refused, and left alone', async () => {
   const dir = copied(FIXTURE, "UPDATE meta SET value = value + 1 WHERE name = 'schema'")
   await serving(dir, async (api) => {

@@ -496,6 +496,13 @@ impl Ledger {
         self.attempt(&update).unwrap()
     }
 
+    /// Sets the most that the account may spend a day and a month.
+    #[track_caller]
+    pub fn limit(&mut self, limits: Json) -> Vec<Entry> {
+        self.attempt(&Command::spend_limits(&value(limits)).unwrap())
+            .unwrap()
+    }
+
     #[track_caller]
     pub fn perk(&mut self, perk: &str, granted: bool) -> Vec<Entry> {
         let command = Command::perk(perk, granted, self.catalog).unwrap();

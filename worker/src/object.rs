@@ -424,6 +424,7 @@ fn parse(call: &Call, ask: &Ask<'_>) -> Result<(Command, bool), Problem> {
         Call::Open => Command::open(body, catalog)?,
         Call::Update => Command::update(body)?,
         Call::ChangePlan => return Ok(Command::change_plan(body, catalog)?),
+        Call::SetSpendLimits => Command::spend_limits(body)?,
         Call::GrantPerk(perk) | Call::RevokePerk(perk) => {
             Command::nothing(body)?;
             Command::perk(perk, matches!(call, Call::GrantPerk(_)), catalog)?
@@ -462,7 +463,12 @@ fn answer_to(
 ) -> Result<Response, Problem> {
     let is_about_the_account = matches!(
         call,
-        Call::Open | Call::Update | Call::ChangePlan | Call::GrantPerk(_) | Call::RevokePerk(_)
+        Call::Open
+            | Call::Update
+            | Call::ChangePlan
+            | Call::SetSpendLimits
+            | Call::GrantPerk(_)
+            | Call::RevokePerk(_)
     );
     match (
         loaded.and_then(|loaded| loaded.account.as_ref()),

@@ -1,5 +1,6 @@
 //! Problems: how a refusal, a wrong call or a fault looks on the wire (RFC 9457).
 
+use edge_credits::limit::LimitReached;
 use edge_credits::refusal::{Code, Refusal, Shortage};
 use serde::Serialize;
 
@@ -66,7 +67,15 @@ struct Document<'a> {
     field: Option<&'a str>,
     request_id: &'a str,
     #[serde(flatten)]
-    shortage: Option<ShortageDocument>,
+    figures: Option<Figures>,
+}
+
+/// The figures behind a refusal.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Figures {
+    Shortage(ShortageDocument),
+    Limit(LimitReached),
 }
 
 #[derive(Serialize)]
@@ -116,7 +125,7 @@ impl Problem {
                         detail: &refusal.detail,
                         field: refusal.field.as_deref().filter(|field| !field.is_empty()),
                         request_id: id.as_str(),
-                        shortage: refusal.shortage.as_ref().map(shortage_document),
+                        figures: figures(&refusal),
                     },
                     None,
                 )
@@ -137,7 +146,7 @@ impl Problem {
                         detail,
                         field: None,
                         request_id: id.as_str(),
-                        shortage: None,
+                        figures: None,
                     },
                     Some(("Retry-After", "60")),
                 )
@@ -154,7 +163,7 @@ impl Problem {
                         detail,
                         field: None,
                         request_id: id.as_str(),
-                        shortage: None,
+                        figures: None,
                     },
                     Some(("Retry-After", "1")),
                 )
@@ -239,7 +248,7 @@ impl CallFault {
                 detail: &detail,
                 field: None,
                 request_id: id.as_str(),
-                shortage: None,
+                figures: None,
             },
             header,
         )
@@ -250,7 +259,7 @@ impl CallFault {
 fn status_of(code: Code) -> (u16, &'static str) {
     match code {
         Code::InsufficientCredits => (402, "Payment Required"),
-        Code::EntitlementExhausted => (403, "Forbidden"),
+        Code::EntitlementExhausted | Code::SpendLimitReached => (403, "Forbidden"),
         Code::AccountNotFound
         | Code::HoldNotFound
         | Code::ChargeNotFound
@@ -287,6 +296,13 @@ fn status_of(code: Code) -> (u16, &'static str) {
         | Code::UnknownPack
         | Code::IdempotencyKeyRequired => (400, "Bad Request"),
     }
+}
+
+fn figures(refusal: &Refusal) -> Option<Figures> {
+    let shortage = refusal.shortage.as_ref().map(shortage_document);
+    shortage
+        .map(Figures::Shortage)
+        .or(refusal.limit.map(Figures::Limit))
 }
 
 fn shortage_document(shortage: &Shortage) -> ShortageDocument {

@@ -46,6 +46,7 @@ pub(crate) enum Call {
     Read,
     Update,
     ChangePlan,
+    SetSpendLimits,
     GrantPerk(String),
     RevokePerk(String),
     Balance,
@@ -130,6 +131,7 @@ impl Call {
                 _ => Err(CallFault::MethodNotAllowed("GET, PUT, PATCH")),
             },
             ["plan"] => only(method, Method::Put, "PUT", Call::ChangePlan),
+            ["spend-limits"] => only(method, Method::Put, "PUT", Call::SetSpendLimits),
             ["perks", perk] => match method {
                 Method::Put => Ok(Call::GrantPerk(text(perk))),
                 Method::Delete => Ok(Call::RevokePerk(text(perk))),

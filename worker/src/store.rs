@@ -13,7 +13,7 @@ use edge_credits::entry::{Entry, Event};
 use edge_credits::grant::Grant;
 use edge_credits::hold::Hold;
 use edge_credits::ids::{ChargeId, HoldId};
-use edge_credits::time::Instant;
+use edge_credits::time::{DAY_MS, Instant};
 use edge_credits::usage::DayUsage;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -124,8 +124,25 @@ impl Store {
         match self.schema_version()? {
             None => Ok(Loaded::nothing()),
             Some(version) if version > SCHEMA_VERSION => Err(Problem::NewerSchema(version)),
-            Some(_) => self.fold_to(u64::MAX),
+            Some(_) => self.fold_counting(),
         }
+    }
+
+    /// The latest state, with what was spent in the present day and month. A snapshot that was written before that
+    /// was counted does not know it: then the entries of these are replayed once more, from a snapshot before them.
+    fn fold_counting(&self) -> Result<Loaded, Problem> {
+        let loaded = self.fold_to(LAST_SEQ)?;
+        let Some(account) = &loaded.account else {
+            return Ok(loaded);
+        };
+        if account.spending.is_some() {
+            return Ok(loaded);
+        }
+        let (month, _) = account.period(account.last_at);
+        // The day may have begun before the month.
+        let begun = month.after_millis(-2 * DAY_MS);
+        let before = self.last_seq_at(begun, account.seq)?;
+        self.fold(LAST_SEQ, Some(before))
     }
 
     /// The version of the database's schema; nothing while it has no journal. A database of version 1 may lack the
@@ -163,14 +180,26 @@ impl Store {
 
     /// The state after the entry `last`, or the latest if there are fewer.
     pub(crate) fn fold_to(&self, last: u64) -> Result<Loaded, Problem> {
-        let last = last.min(LAST_SEQ);
+        self.fold(last, None)
+    }
+
+    /// The state after the entry `last`. If it is to count what was spent, it does so from a snapshot on that is not
+    /// later than the entry `counted_from`.
+    fn fold(&self, last: u64, counted_from: Option<u64>) -> Result<Loaded, Problem> {
         let snapshots: Vec<SeqBodyRow> = self.rows(
             "SELECT seq, body FROM snapshots WHERE seq <= ? AND version = ? ORDER BY seq DESC LIMIT 1",
-            vec![number(last), SqlStorageValue::Integer(SNAPSHOT_VERSION)],
+            vec![
+                number(counted_from.unwrap_or(last)),
+                SqlStorageValue::Integer(SNAPSHOT_VERSION),
+            ],
         )?;
         let (mut account, mut seq) = (None, 0);
         if let Some(row) = snapshots.into_iter().next() {
-            account = Some(serde_json::from_str::<Account>(&row.body)?);
+            let mut known: Account = serde_json::from_str(&row.body)?;
+            if counted_from.is_some() {
+                known.count_spending_from_here();
+            }
+            account = Some(known);
             seq = row.seq;
         }
         let from_the_beginning = account.is_none();

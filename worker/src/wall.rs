@@ -98,7 +98,7 @@ impl Account {
         account: &AccountState,
     ) -> Result<(), Problem> {
         let changes = entries.iter().any(|entry| match &entry.event {
-            Event::Updated { display_name, .. } => display_name.is_some() && account.has_perk(PERK),
+            Event::Updated(changes) => changes.display_name.is_some() && account.has_perk(PERK),
             Event::PerkGranted { perk } | Event::PerkRevoked { perk } => {
                 perk == PERK && account.display_name.is_some()
             }
