@@ -10,7 +10,7 @@ use crate::figure::Figure;
 use crate::refusal::{Code, Refusal};
 
 /// How deeply values may be nested. No request needs more than five.
-const DEPTH_LIMIT: usize = 16;
+pub const DEPTH_LIMIT: usize = 16;
 
 /// A JSON value. Numbers are doubles, as they are for every JavaScript caller.
 #[derive(Clone, Debug, PartialEq)]

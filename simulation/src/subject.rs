@@ -430,7 +430,7 @@ fn estimated(
     let estimate = match account_estimate(request, catalog, before.wallet()) {
         Err(refusal) => Err(refusal.code),
         Ok(estimate) if !estimate.access.allowed => Err(Code::InsufficientCredits),
-        Ok(estimate) => Ok((micros(estimate.estimate.credits), pairs(&estimate.draws))),
+        Ok(estimate) => Ok((micros(estimate.credits), pairs(&estimate.draws))),
     };
     expect(law, &happened, &estimate)
 }

@@ -1,7 +1,5 @@
 //! Reading a catalog: everything that could make a price wrong later is refused here.
 
-use std::collections::BTreeMap;
-
 use super::parts::{
     checked_identifier, credits, id, identifier, list, name, one_of, refuse, text, unique, whole,
 };
@@ -10,7 +8,7 @@ use crate::credits::Credits;
 use crate::meter::Meter;
 use crate::model::{Modality, Model};
 use crate::pack::{LONGEST_DAYS, Pack};
-use crate::plan::{Family, Feature, Perk, Plan};
+use crate::plan::{Family, Feature, Features, Perk, Plan};
 use crate::rate::{LARGEST_PER, Rate, least_common_multiple};
 use crate::refusal::Refusal;
 use crate::value::{Fields, Value, join};
@@ -153,12 +151,12 @@ fn plan(value: &Value, path: &str) -> Result<Plan, Refusal> {
     })
 }
 
-fn features(fields: &Fields<'_>) -> Result<BTreeMap<String, Feature>, Refusal> {
+fn features(fields: &Fields<'_>) -> Result<Features, Refusal> {
     let path = fields.path("features");
     match fields.given("features") {
-        None => Ok(BTreeMap::new()),
+        None => Ok(Features::default()),
         Some(Value::Map(entries)) => {
-            let mut features = BTreeMap::new();
+            let mut features = Features::default();
             for (name, value) in entries {
                 let path = join(&path, name);
                 features.insert(checked_identifier(name, &path)?, feature(value, &path)?);

@@ -15,14 +15,25 @@ pub(super) fn list<T>(
     name: &str,
     read: impl Fn(&Value, &str) -> Result<T, Refusal>,
 ) -> Result<Vec<T>, Refusal> {
-    let path = fields.path(name);
+    let mut list = Vec::new();
+    for_each(fields, name, &mut |item, path| {
+        list.push(read(item, path)?);
+        Ok(())
+    })?;
+    Ok(list)
+}
+
+/// Hands out the items of a list with their paths. One body for lists of all kinds, as browsers load each copy of it.
+fn for_each(
+    fields: &Fields<'_>,
+    name: &str,
+    read: &mut dyn FnMut(&Value, &str) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
     match fields.given(name) {
-        None => Ok(Vec::new()),
-        Some(Value::List(items)) => items
-            .iter()
-            .enumerate()
-            .map(|(position, item)| read(item, &format!("{path}[{position}]")))
-            .collect(),
+        None => Ok(()),
+        Some(Value::List(items)) => items.iter().enumerate().try_for_each(|(position, item)| {
+            read(item, &format!("{}[{position}]", fields.path(name)))
+        }),
         Some(other) => Err(fields.wrong(name, "an array", other)),
     }
 }
