@@ -68,6 +68,10 @@ async function openNetwork() {
 test('the client calls every part of the API', async () => {
   assert.equal(typeof (await credits.health()).version, 'string')
   assert.equal((await credits.catalog()).models.length, 37)
+  const { in_force } = await credits.catalogs()
+  const inForce = await credits.catalogByHash(in_force)
+  assert.equal(inForce.hash, in_force)
+  assert.equal((await credits.publishCatalog({ catalog: inForce, effective_at: '2099-01-01T00:00:00Z' })).hash, in_force)
   assert.equal((await credits.estimate(HUNDRED_TOKENS)).credits, 1)
   assert.equal((await credits.account(account)).balance.available, 100)
   assert.equal((await credits.updateAccount(account, { display_name: 'Ada' })).display_name, 'Ada')
