@@ -13,7 +13,7 @@ const DIST = join(PKG, 'dist')
 const LICENSES = ['LICENSE-APACHE', 'LICENSE-MIT']
 const INPUTS = [
   'Cargo.toml', 'Cargo.lock', 'src', 'catalog', 'package-lock.json', 'pkg/Cargo.toml', 'pkg/src', 'pkg/js', 'pkg/types',
-  'scripts/build-pkg.mjs', 'scripts/tools.mjs', ...LICENSES,
+  'worker/openapi.json', 'scripts/api-types.mjs',  'scripts/build-pkg.mjs', 'scripts/tools.mjs', ...LICENSES,
 ]
 
 // A catalog is hashed once, when it is opened: a small hash function is better than a quick one.
@@ -45,7 +45,7 @@ export function buildPkg() {
     const wasm = await compile()
     refuseMachinePaths(wasm)
     await bundle(wasm)
-    writeTypes()
+    await writeTypes()
     for (const license of LICENSES) copyFileSync(join(ROOT, license), join(PKG, license))
     writeFileSync(stamp, hash)
     console.log(`build: the npm package is ready, ${size(wasm)} of wasm; estimates download ${downloadSize()}`)
@@ -111,9 +111,11 @@ async function deflated(bytes) {
 }
 
 /** The types, and the same for CommonJS, where a relative import names the .cjs file. */
-function writeTypes() {
-  for (const name of readdirSync(join(PKG, 'types'))) {
-    const types = readFileSync(join(PKG, 'types', name), 'utf8')
+async function writeTypes() {
+  const { apiTypes } = await import('./api-types.mjs')
+  const written = readdirSync(join(PKG, 'types')).map((name) => [name, readFileSync(join(PKG, 'types', name), 'utf8')])
+  const generated = await apiTypes(JSON.parse(readFileSync(join(ROOT, 'worker', 'openapi.json'), 'utf8')))
+  for (const [name, types] of [...written, ['api.d.ts', generated]]) {
     writeFileSync(join(DIST, name), types)
     writeFileSync(join(DIST, name.replace(/\.d\.ts$/, '.d.cts')), types.replace(/(from '\.\/.+)\.js'/g, "$1.cjs'"))
   }

@@ -1,13 +1,9 @@
-/** The codes of this package and of the API. An API that is newer than this list may have more. */
+import type { Code } from './api.js'
+
+/** The codes of the API and of this package. An API that is newer than this list may have more. */
 export type ErrorCode =
-  | 'invalid_request' | 'invalid_json' | 'unknown_model' | 'unknown_meter' | 'invalid_quantity' | 'invalid_credits'
-  | 'amount_too_large' | 'unknown_plan' | 'unknown_perk' | 'unknown_feature' | 'invalid_time_zone' | 'invalid_cursor'
-  | 'unknown_usage_format' | 'invalid_account_id' | 'idempotency_key_required' | 'test_clock_disabled'
-  | 'unauthenticated' | 'forbidden' | 'insufficient_credits' | 'entitlement_exhausted'
-  | 'account_not_found' | 'hold_not_found' | 'charge_not_found' | 'grant_not_found' | 'not_found'
-  | 'account_exists' | 'plan_transition_forbidden' | 'hold_not_open' | 'refund_exceeds_charge' | 'grant_ended'
-  | 'own_invitation' | 'idempotency_key_reused'
-  | 'invalid_account' | 'invalid_catalog' | 'network_error' | 'unexpected_answer' | 'usage_missing'
+  | Code
+  | 'invalid_account' | 'invalid_entry' | 'unknown_catalog' | 'network_error' | 'unexpected_answer' | 'usage_missing'
   | (string & {})
 
 /** What every refusal and every failure of this package is thrown as. */
