@@ -132,14 +132,8 @@ struct Listing<T> {
 impl<T: Identified> Listing<T> {
     /// Lists items, or gives back the position of the first whose id came before.
     fn new(items: Vec<T>) -> Result<Listing<T>, usize> {
-        let mut by_id: Vec<usize> = Vec::with_capacity(items.len());
-        for (position, item) in items.iter().enumerate() {
-            let id_at = |known: &usize| items.get(*known).map_or("", Identified::id);
-            match by_id.binary_search_by(|known| id_at(known).cmp(item.id())) {
-                Ok(_) => return Err(position),
-                Err(place) => by_id.insert(place, position),
-            }
-        }
+        let ids: Vec<&str> = items.iter().map(Identified::id).collect();
+        let by_id = ordered(&ids)?;
         Ok(Listing { items, by_id })
     }
 
@@ -151,4 +145,16 @@ impl<T: Identified> Listing<T> {
             .ok()?;
         self.items.get(*self.by_id.get(place)?)
     }
+}
+
+/// The positions of ids, by ascending id, or the position of the first that came before.
+fn ordered(ids: &[&str]) -> Result<Vec<usize>, usize> {
+    let mut by_id: Vec<usize> = Vec::with_capacity(ids.len());
+    for (position, id) in ids.iter().enumerate() {
+        match by_id.binary_search_by(|known| ids.get(*known).cmp(&Some(id))) {
+            Ok(_) => return Err(position),
+            Err(place) => by_id.insert(place, position),
+        }
+    }
+    Ok(by_id)
 }

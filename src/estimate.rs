@@ -47,8 +47,16 @@ pub struct Wallet<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AccountEstimate<'a> {
     /// The price.
-    #[serde(flatten)]
-    pub estimate: Estimate<'a>,
+    pub credits: Credits,
+    /// The price at the ceiling, if the request states one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credits_max: Option<Credits>,
+    /// The breakdown.
+    pub lines: Vec<Line>,
+    /// What closes the gap between the lines and the price.
+    pub rounding: Credits,
+    /// The catalog's hash.
+    pub catalog: &'a str,
     /// Whether it would be authorised.
     pub access: Access,
     /// Whether a perk makes it cost nothing.
@@ -149,13 +157,11 @@ pub fn account_estimate<'a>(
     };
     let spent: Credits = draws.iter().map(|draw| draw.credits).sum();
     Ok(AccountEstimate {
-        estimate: Estimate {
-            credits: price.credits,
-            credits_max: ceiling(request, catalog, perks)?,
-            lines: price.lines,
-            rounding: price.rounding,
-            catalog: catalog.hash(),
-        },
+        credits: price.credits,
+        credits_max: ceiling(request, catalog, perks)?,
+        lines: price.lines,
+        rounding: price.rounding,
+        catalog: catalog.hash(),
         access,
         waived: price.waived,
         list_credits: price.list_credits,

@@ -1,13 +1,11 @@
 //! Plans and perks: what an account gets without paying by the call.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 
 use crate::credits::Credits;
 
 /// Whether a plan can be entered (guide, *Legacy User Benefits*).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
     /// It can be entered and left freely.
@@ -27,7 +25,7 @@ impl Family {
 }
 
 /// A plan of a catalog.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// What requests call it.
     pub id: String,
@@ -39,12 +37,54 @@ pub struct Plan {
     pub daily: Option<Credits>,
     /// The credits of a period, if it gives any.
     pub monthly: Option<Credits>,
-    /// What else it allows, by name.
-    pub features: BTreeMap<String, Feature>,
+    /// What else it allows.
+    pub features: Features,
+}
+
+/// Features by name, in the order of their names.
+///
+/// They are few: a list is as quick as a tree, and a tree would be a twentieth of what a browser loads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Features(Vec<(String, Feature)>);
+
+impl Features {
+    /// Adds a feature, whose name is none of those that are there.
+    pub(crate) fn insert(&mut self, name: String, feature: Feature) {
+        let place = self.0.partition_point(|(known, _)| *known < name);
+        self.0.insert(place, (name, feature));
+    }
+
+    /// The feature of this name, if there is one.
+    pub fn get(&self, name: &str) -> Option<&Feature> {
+        self.iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, feature)| feature)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All names and features, in the order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Feature)> {
+        self.0.iter().map(|(name, feature)| (name, feature))
+    }
+}
+
+impl Serialize for Features {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
 }
 
 /// What a plan allows beside credits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Feature {
     /// Something that is used up: so many times in all.
@@ -60,7 +100,7 @@ pub enum Feature {
 }
 
 /// A perk of an account, beside any plan: models that cost it nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Perk {
     /// What requests call it.
     pub id: String,

@@ -1,14 +1,11 @@
 //! What a meter costs, and sums of such costs without any loss.
 
-use rust_decimal::Decimal;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
 use crate::credits::Credits;
 use crate::meter::{Meter, Quantity};
 use crate::refusal::{Code, Refusal};
 
-/// The decimals of a rate: those of an amount of credits.
-const RATE_DECIMALS: u32 = 6;
 /// The largest `per` of a rate, and the largest common multiple of the `per`s of a catalog.
 pub const LARGEST_PER: u64 = 1_000_000_000_000;
 
@@ -20,8 +17,7 @@ pub const LARGEST_PER: u64 = 1_000_000_000_000;
 pub struct Rate {
     meters: Vec<Meter>,
     per: u64,
-    #[serde(with = "as_credits")]
-    rate: Decimal,
+    rate: Credits,
 }
 
 /// A rate as it was stored, before its bounds are checked.
@@ -29,15 +25,13 @@ pub struct Rate {
 struct Unchecked {
     meters: Vec<Meter>,
     per: u64,
-    #[serde(with = "as_credits")]
-    rate: Decimal,
+    rate: Credits,
 }
 
 impl TryFrom<Unchecked> for Rate {
     type Error = &'static str;
     fn try_from(stored: Unchecked) -> Result<Rate, &'static str> {
-        let rate = credits_of(stored.rate).ok_or("a rate has at most six decimals")?;
-        Rate::new(stored.meters, stored.per, rate).ok_or("a rate is out of its bounds")
+        Rate::new(stored.meters, stored.per, stored.rate).ok_or("a rate is out of its bounds")
     }
 }
 
@@ -54,10 +48,10 @@ impl Rate {
             let place = sorted.partition_point(|known| *known <= meter);
             sorted.insert(place, meter);
         }
-        is_legal.then(|| Rate {
+        is_legal.then_some(Rate {
             meters: sorted,
             per,
-            rate: decimal_of(rate),
+            rate,
         })
     }
 
@@ -72,7 +66,7 @@ impl Rate {
     }
 
     /// The price of [`Rate::per`] units, in credits.
-    pub fn rate(&self) -> Decimal {
+    pub fn rate(&self) -> Credits {
         self.rate
     }
 
@@ -85,49 +79,12 @@ impl Rate {
 
     /// The rate in micro-credits.
     pub(crate) fn micros(&self) -> u128 {
-        credits_of(self.rate).map_or(0, |rate| u128::from(rate.micros().unsigned_abs()))
+        u128::from(self.rate.micros().unsigned_abs())
     }
 
     /// What the rate is the price of, in thousandths.
     pub(crate) fn thousandths(&self) -> u128 {
         u128::from(self.per).saturating_mul(1_000)
-    }
-}
-
-/// The decimal number of an amount, without needless noughts.
-pub(crate) fn decimal_of(credits: Credits) -> Decimal {
-    Decimal::new(credits.micros(), RATE_DECIMALS).normalize()
-}
-
-/// The amount that a decimal number is, if it has at most six decimals.
-fn credits_of(number: Decimal) -> Option<Credits> {
-    let factor = 10_i128.checked_pow(RATE_DECIMALS.checked_sub(number.scale())?)?;
-    i64::try_from(number.mantissa().checked_mul(factor)?)
-        .ok()
-        .map(Credits::from_micros)
-}
-
-/// A rate as a JSON number, written as an amount of credits is: whole ones without a point.
-pub(crate) mod as_credits {
-    use super::*;
-
-    pub(crate) fn serialize<S: Serializer>(
-        rate: &Decimal,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        credits_of(*rate)
-            .ok_or_else(|| serde::ser::Error::custom("a rate has at most six decimals"))?
-            .serialize(serializer)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Decimal, D::Error> {
-        let credits = Credits::deserialize(deserializer)?;
-        if credits < Credits::ZERO {
-            return Err(de::Error::custom("a rate is not negative"));
-        }
-        Ok(decimal_of(credits))
     }
 }
 

@@ -37,6 +37,10 @@ pub enum Code {
     InvalidCatalog,
     /// An account snapshot that cannot be read.
     InvalidAccount,
+    /// An entry of a journal that cannot be read, or that charges nothing.
+    InvalidEntry,
+    /// An entry that was priced with another catalog.
+    UnknownCatalog,
     /// A POST that moves credits came without an idempotency key.
     IdempotencyKeyRequired,
     /// The account's credits, or what it owes, do not allow it.
@@ -105,6 +109,8 @@ impl Code {
             Code::UnknownUsageFormat => "unknown_usage_format",
             Code::InvalidCatalog => "invalid_catalog",
             Code::InvalidAccount => "invalid_account",
+            Code::InvalidEntry => "invalid_entry",
+            Code::UnknownCatalog => "unknown_catalog",
             Code::IdempotencyKeyRequired => "idempotency_key_required",
             Code::InsufficientCredits => "insufficient_credits",
             Code::SpendLimitReached => "spend_limit_reached",

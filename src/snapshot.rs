@@ -58,11 +58,11 @@ impl Snapshot {
 }
 
 fn read(value: &Value) -> Result<Snapshot, Refusal> {
-    let account = any_fields(value, "")?;
+    let account = Fields::open(value, "")?;
     let Some(balance) = account.given("balance") else {
         return read_balance(&account);
     };
-    let snapshot = read_balance(&any_fields(balance, "balance")?)?;
+    let snapshot = read_balance(&Fields::open(balance, "balance")?)?;
     let perks = texts(&account, "perks")?.unwrap_or_default();
     Ok(Snapshot {
         perks: perks.into_iter().map(str::to_owned).collect(),
@@ -76,13 +76,13 @@ fn read_limits(account: &Fields<'_>, held: Credits) -> Result<LimitStandings, Re
     let Some(limits) = account.given("spend_limits") else {
         return Ok(LimitStandings::default());
     };
-    let limits = any_fields(limits, "spend_limits")?;
+    let limits = Fields::open(limits, "spend_limits")?;
     let read = |name: &str| {
         let Some(standing) = limits.given(name) else {
             return Ok(None);
         };
         let path = limits.path(name);
-        let fields = any_fields(standing, &path)?;
+        let fields = Fields::open(standing, &path)?;
         Ok(Some(LimitStanding {
             limit: amount(&fields, "limit")?,
             spent: sum(&fields, "spent")?,
@@ -98,15 +98,12 @@ fn read_limits(account: &Fields<'_>, held: Credits) -> Result<LimitStandings, Re
 
 fn read_balance(fields: &Fields<'_>) -> Result<Snapshot, Refusal> {
     let as_of = instant(fields, "as_of")?;
-    let items = match fields.given("grants") {
-        None => return Err(fields.missing("grants")),
-        Some(Value::List(items)) => items,
-        Some(other) => return Err(fields.wrong("grants", "an array", other)),
-    };
-    let mut grants: Vec<Grant> = Vec::with_capacity(items.len());
-    for (position, item) in items.iter().enumerate() {
-        let path = format!("{}[{position}]", fields.path("grants"));
-        let grant = read_grant(&any_fields(item, &path)?, as_of)?;
+    fields.required("grants")?;
+    let listed = fields.list("grants", |item, path| {
+        read_grant(&Fields::open(item, path)?, as_of)
+    })?;
+    let mut grants: Vec<Grant> = Vec::with_capacity(listed.len());
+    for grant in listed {
         // They come in this order, but a snapshot may have been through other hands.
         let place = grants.partition_point(|known| known.burning_order(&grant).is_lt());
         grants.insert(place, grant);
@@ -169,15 +166,6 @@ fn read_grant(fields: &Fields<'_>, as_of: Instant) -> Result<Grant, Refusal> {
     })
 }
 
-/// The fields of an object that may have any.
-fn any_fields<'a>(value: &'a Value, path: &'a str) -> Result<Fields<'a>, Refusal> {
-    let names: Vec<&str> = match value {
-        Value::Map(entries) => entries.iter().map(|(name, _)| name.as_str()).collect(),
-        _ => Vec::new(),
-    };
-    Fields::read(value, path, &names)
-}
-
 fn instant(fields: &Fields<'_>, name: &str) -> Result<Instant, Refusal> {
     Instant::parse(fields.text(name)?, &fields.path(name))
 }
@@ -190,9 +178,9 @@ fn texts<'a>(fields: &Fields<'a>, name: &str) -> Result<Option<Vec<&'a str>>, Re
     }
 }
 
-fn amount(fields: &Fields<'_>, name: &str) -> Result<Credits, Refusal> {
-    let value = fields.given(name).ok_or_else(|| fields.missing(name))?;
-    Credits::parse(value, &fields.path(name))
+/// An amount that must be there.
+pub(crate) fn amount(fields: &Fields<'_>, name: &str) -> Result<Credits, Refusal> {
+    Credits::parse(fields.required(name)?, &fields.path(name))
 }
 
 /// Refuses a figure that is not what the grants add up to: then parts of two snapshots have been mixed.

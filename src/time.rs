@@ -3,8 +3,6 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::Offset;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::refusal::{Code, Refusal};
@@ -62,7 +60,7 @@ impl Instant {
 }
 
 /// RFC 3339 and nothing else. The calendar's own parser takes more forms, and would be a third of what a browser
-/// loads.
+/// loads; even its dates would add a twentieth. All parts have at most four digits: nothing here overflows.
 fn read_rfc3339(text: &[u8]) -> Option<Instant> {
     const SHAPE: &[u8] = b"0000-00-00T00:00:00";
     let (head, tail) = text.split_at_checked(SHAPE.len())?;
@@ -73,28 +71,48 @@ fn read_rfc3339(text: &[u8]) -> Option<Instant> {
     if !shaped {
         return None;
     }
-    let year = i16::try_from(number(head.get(0..4)?)).ok()?;
-    let part = |from: usize| i8::try_from(number(head.get(from..from.saturating_add(2))?)).ok();
-    let (month, day) = (part(5)?, part(8)?);
-    let (hour, minute, second) = (part(11)?, part(14)?, part(17)?);
+    let part = |from: usize, past: usize| head.get(from..past).map(number);
+    let (year, month, day) = (part(0, 4)?, part(5, 7)?, part(8, 10)?);
+    let (hour, minute, second) = (part(11, 13)?, part(14, 16)?, part(17, 19)?);
     // A leap second is the last moment of its minute.
     let (second, leap) = if second == 60 {
         (59, true)
     } else {
         (second, false)
     };
-    let local = DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let days = days_since_1970(year, month, day)?;
 
     let (millis, offset) = read_fraction(tail)?;
     let offset_seconds = read_offset(offset)?;
-    let seconds = Offset::UTC.to_timestamp(local).ok()?.as_second();
-    let millis = seconds
-        .checked_sub(offset_seconds)?
-        .checked_mul(SECOND_MS)?
-        .checked_add(if leap { 999 } else { millis })?;
+    let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second - offset_seconds;
+    let millis = seconds * SECOND_MS + if leap { 999 } else { millis };
     (Instant::FIRST_MS..=Instant::LAST_MS)
         .contains(&millis)
         .then_some(Instant(millis))
+}
+
+/// The days from 1970 to a date of the years 0 to 9999, if there is such a date.
+fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
+    let leaps = |year: i64| year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let length = match month {
+        2 => 28 + leaps(year) - leaps(year - 1),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if !(1..=length).contains(&day) {
+        return None;
+    }
+    // Years that begin in March have their leap day at the end, and five months of 153 days are alike.
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    Some(year * 365 + leaps(year) + (month * 153 + 2) / 5 + day - 719_469)
 }
 
 /// The milliseconds of a fraction of a second, if there is one, and what follows it.

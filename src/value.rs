@@ -10,7 +10,7 @@ use crate::figure::Figure;
 use crate::refusal::{Code, Refusal};
 
 /// How deeply values may be nested. No request needs more than five.
-const DEPTH_LIMIT: usize = 16;
+pub const DEPTH_LIMIT: usize = 16;
 
 /// A JSON value. Numbers are doubles, as they are for every JavaScript caller.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,11 +57,7 @@ impl<'a> Fields<'a> {
     /// `invalid_request` for what is no object, or for a name that is not among them.
     pub fn read(value: &'a Value, path: &'a str, names: &[&str]) -> Result<Fields<'a>, Refusal> {
         let Value::Map(entries) = value else {
-            return Err(Refusal::new(
-                Code::InvalidRequest,
-                format!("an object is expected, not {}", value.describe()),
-            )
-            .at(path));
+            return Err(no_object(value, path));
         };
         match entries
             .iter()
@@ -79,6 +75,17 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Reads an object at `path` that may have any names: what we wrote ourselves, and may write more into one day.
+    ///
+    /// # Errors
+    /// `invalid_request` for what is no object.
+    pub fn open(value: &'a Value, path: &'a str) -> Result<Fields<'a>, Refusal> {
+        match value {
+            Value::Map(entries) => Ok(Fields { entries, path }),
+            other => Err(no_object(other, path)),
+        }
+    }
+
     /// The value of a field, if it is there.
     pub fn get(&self, name: &str) -> Option<&'a Value> {
         self.entries
@@ -90,6 +97,14 @@ impl<'a> Fields<'a> {
     /// The value of a field, if it is there and not `null`.
     pub fn given(&self, name: &str) -> Option<&'a Value> {
         self.get(name).filter(|value| **value != Value::Null)
+    }
+
+    /// The value of a field that must be there and not `null`.
+    ///
+    /// # Errors
+    /// `invalid_request` if it is missing.
+    pub fn required(&self, name: &str) -> Result<&'a Value, Refusal> {
+        self.given(name).ok_or_else(|| self.missing(name))
     }
 
     /// The path of a field, for a refusal.
@@ -114,6 +129,18 @@ impl<'a> Fields<'a> {
             None => Ok(None),
             Some(Value::Text(text)) => Ok(Some(text)),
             Some(other) => Err(self.wrong(name, "a string", other)),
+        }
+    }
+
+    /// Whether something is so, by a field that may be missing: then it is not.
+    ///
+    /// # Errors
+    /// `invalid_request` if it is there and no boolean.
+    pub fn flag(&self, name: &str) -> Result<bool, Refusal> {
+        match self.get(name) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(self.wrong(name, "a boolean", other)),
         }
     }
 
@@ -146,6 +173,27 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A whole number of a field that must be there, within these bounds, which are at most 2⁵³ - 1.
+    ///
+    /// # Errors
+    /// `invalid_request` if it is missing, or no whole number from `least` to `most`.
+    pub fn whole(&self, name: &str, least: u64, most: u64) -> Result<u64, Refusal> {
+        match self.required(name)? {
+            Value::Number(number)
+                if *number >= least as f64
+                    && *number <= most as f64
+                    && number.trunc() == *number =>
+            {
+                Ok(*number as u64)
+            }
+            other => Err(self.wrong(
+                name,
+                &format!("a whole number from {least} to {most}"),
+                other,
+            )),
+        }
+    }
+
     /// The list of strings of a field that may be missing.
     ///
     /// # Errors
@@ -165,6 +213,40 @@ impl<'a> Fields<'a> {
             })
             .collect::<Result<Vec<_>, _>>()
             .map(Some)
+    }
+
+    /// The items of a list, each read with its path. One that is not given is empty.
+    ///
+    /// # Errors
+    /// `invalid_request` for what is no list, and whatever `read` refuses.
+    pub fn list<T>(
+        &self,
+        name: &str,
+        read: impl Fn(&Value, &str) -> Result<T, Refusal>,
+    ) -> Result<Vec<T>, Refusal> {
+        let mut list = Vec::new();
+        self.for_each(name, &mut |item, path| {
+            list.push(read(item, path)?);
+            Ok(())
+        })?;
+        Ok(list)
+    }
+
+    /// One body for lists of all kinds: each copy of it would be loaded by every browser.
+    fn for_each(
+        &self,
+        name: &str,
+        read: &mut dyn FnMut(&Value, &str) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        match self.given(name) {
+            None => Ok(()),
+            Some(Value::List(items)) => {
+                items.iter().enumerate().try_for_each(|(position, item)| {
+                    read(item, &format!("{}[{position}]", self.path(name)))
+                })
+            }
+            Some(other) => Err(self.wrong(name, "an array", other)),
+        }
     }
 
     /// The refusal for a field that must be there and is not.
@@ -188,6 +270,11 @@ impl<'a> Fields<'a> {
         )
         .at(&self.path(name))
     }
+}
+
+fn no_object(value: &Value, path: &str) -> Refusal {
+    let detail = format!("an object is expected, not {}", value.describe());
+    Refusal::new(Code::InvalidRequest, detail).at(path)
 }
 
 /// The path of a field below another path.

@@ -245,7 +245,7 @@ impl Account {
     pub fn entitlements_view<'a>(&self, catalog: &'a Catalog) -> EntitlementsView<'a> {
         let mut features = BTreeMap::new();
         if let Some(plan) = catalog.plan(&self.plan) {
-            for (name, feature) in &plan.features {
+            for (name, feature) in plan.features.iter() {
                 let view = match feature {
                     Feature::Limit { limit } => FeatureView::limit(*limit, self.used(name)),
                     Feature::Static { value } => FeatureView::Static { value: *value },

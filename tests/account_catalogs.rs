@@ -162,6 +162,29 @@ fn days_of_different_catalogs_pay_what_is_owed() {
     }
 }
 
+/// A catalog is in force at its instant: a day or a period that begins right then is its first.
+#[test]
+fn what_begins_with_a_catalog_is_its_first() {
+    let mut ledger = Ledger::open("free");
+    ledger.owe(500);
+    let nothing = allowing(0, Json::Null, Json::Null);
+    ledger.publish_from(time("2026-03-02T00:00:00Z"), nothing);
+    let a_little = allowing(0, json!(30), json!(100));
+    ledger.publish_from(time("2026-03-10T00:00:00Z"), a_little);
+    ledger.publish_from(time("2026-03-14T00:00:00Z"), nothing);
+    ledger.publish_from(time("2026-04-01T12:00:00Z"), a_little);
+    for (at, owed) in [
+        ("2026-03-09T23:59:59.999Z", 400),
+        ("2026-03-10T00:00:00Z", 370),
+        ("2026-04-01T11:59:59.999Z", 280),
+        ("2026-04-01T12:00:00Z", 180),
+        ("2026-04-02T00:00:00Z", 150),
+    ] {
+        let settled = ledger.at(at).settled();
+        assert_eq!(whole(settled.account.balance().owed), owed, "{at}");
+    }
+}
+
 /// "Looking more often never changes an answer", whatever is published in between.
 #[test]
 fn looking_more_often_changes_nothing_across_catalogs() {

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use edge_credits::calendar::{Anchor, Zone};
 use edge_credits::refusal::Code;
 use edge_credits::time::{DAY_MS, Instant};
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
@@ -23,6 +23,22 @@ fn zone(name: &str) -> Zone {
 
 fn at(text: &str) -> Instant {
     Instant::parse(text, "at").unwrap_or_else(|refusal| panic!("{}", refusal.detail))
+}
+
+#[test]
+fn times_are_read_on_every_date_that_there_is_and_on_no_other() {
+    for year in 0..=9998 {
+        for (month, day) in (0..=13).flat_map(|month| (0..=32).map(move |day| (month, day))) {
+            let read = Instant::parse(&format!("{year:04}-{month:02}-{day:02}T00:00:00Z"), "at");
+            let date = Date::new(year, month, day).ok();
+            let expected = date.map(|date| date.to_zoned(TimeZone::UTC).unwrap().timestamp());
+            assert_eq!(
+                read.ok().map(Instant::millis),
+                expected.map(Timestamp::as_millisecond),
+                "{year}-{month}-{day}"
+            );
+        }
+    }
 }
 
 /// Rows of consecutive credit days: when each begins, and its date. The last row only ends the one before.

@@ -28,10 +28,10 @@ export class EdgeCredits {
 
   health = (options) => this.#get('/health', {}, options)
   catalog = (options) => this.#get('/v1/catalog', {}, options)
-  estimate = (request, options) => this.#send('POST', '/v1/estimate', request, options)
   catalogs = (options) => this.#get('/v1/catalogs', {}, options)
-  catalogOf = (hash, options) => this.#get(`/v1/catalogs/${encodeURIComponent(hash)}`, {}, options)
+  catalogByHash = (hash, options) => this.#get(`/v1/catalogs/${encodeURIComponent(hash)}`, {}, options)
   publishCatalog = (publication, options) => this.#send('PUT', '/v1/catalogs', publication, options)
+  estimate = (request, options) => this.#send('POST', '/v1/estimate', request, options)
   promotion = (code, options) => this.#get(`/v1/promotions/${encodeURIComponent(code)}`, {}, options)
   offerPromotion = (code, offer, options) => this.#send('PUT', `/v1/promotions/${encodeURIComponent(code)}`, offer, options)
   memorialWall = (query, options) => this.#get('/v1/memorial-wall', query, options)

@@ -82,6 +82,10 @@ export class Estimator {
     return fromTape(this.#wasm.affordable(toTape(request), toTape(meter), toTape(credits)))
   }
 
+  explain(entry) {
+    return fromTape(this.#wasm.explain(toTape(entry, 'invalid_entry')))
+  }
+
   #priceAll(requests, first, past, estimates) {
     if (first === past) return
     let price = this.#wasm.price_calls(past - first) / BYTES_PER_NUMBER

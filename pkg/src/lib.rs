@@ -8,6 +8,7 @@ mod tape;
 use edge_credits::catalog::Catalog;
 use edge_credits::credits::Credits;
 use edge_credits::estimate::{AccountEstimate, account_estimate, estimate};
+use edge_credits::explain::explain;
 use edge_credits::meter::{Meter, Quantities, Quantity};
 use edge_credits::price::{Line, Offer, Price, affordable, price};
 use edge_credits::refusal::{Code, Refusal};
@@ -87,6 +88,12 @@ impl Estimator {
     /// The largest quantity of a meter that these credits pay for.
     pub fn affordable(&self, request: &[f64], meter: &[f64], credits: &[f64]) -> Vec<f64> {
         answer(self.affordable_quantity(request, meter, credits))
+    }
+
+    /// The charge of a published entry, priced again.
+    pub fn explain(&self, entry: &[f64]) -> Vec<f64> {
+        let entry = tape::read(entry).map_err(|deep| deep.coded(Code::InvalidEntry));
+        answer(entry.and_then(|entry| explain(&entry, &self.catalog)))
     }
 
     /// Where calls are to be written: for each of them the place of its model in the catalog, how many meters it

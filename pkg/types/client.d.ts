@@ -1,5 +1,7 @@
+import type * as api from './api.js'
 import type {
-  Account, AccountEstimate, Balance, BalanceGrant, Catalog, CatalogSource, Category, Draw, Estimate, Figures, Line, Meter, PricedRequest,
+  Account, AccountEstimate, Balance, Catalog, CatalogSource, Charge, Entry, Estimate, Figures, Given, Hold, OnExcess,
+  PricedRequest, UsageFormat, UsageReport,
 } from './shapes.js'
 
 export type * from './shapes.js'
@@ -40,124 +42,13 @@ export interface KeyedOptions extends CallOptions {
   idempotencyKey?: string
 }
 
-export type OnExcess = 'owe' | 'forgive' | 'reject'
-
-export interface Opening {
-  plan: string
-  time_zone?: string
-  perks?: readonly string[]
-  since?: string
-}
-
-export interface PlanChange {
-  plan: string
-  effective?: 'now' | 'period_end'
-  dry_run?: boolean
-}
-
-export interface Hold {
-  id: string
-  status: 'held' | 'captured' | 'released' | 'lapsed'
-  credits: number
-  list_credits: number
-  waived: boolean
-  draws: Draw[]
-  lines: Line[]
-  catalog: string
-  created_at: string
-  expires_at: string
-}
-
-export interface Charge {
-  id: string
-  credits: number
-  list_credits: number
-  from_hold: number
-  excess: number
-  owed: number
-  forgiven: number
-  late: boolean
-  waived: boolean
-  draws: Draw[]
-  lines: Line[]
-  rounding: number
-  catalog: string
-  at: string
-}
-
-export interface Refund {
-  id: string
-  charge: string
-  credits: number
-  owed_cancelled: number
-  draws: Draw[]
-}
-
-export interface NewGrant {
-  kind: 'bonus' | 'pack' | 'invitation' | 'promotion' | 'adjustment'
-  credits: number
-  category?: Category
-  priority?: number
-  scope?: readonly string[]
-  effective_at?: string
-  expires_at?: string
-}
-
-/** A catalog that was published, and from when it is in force. */
-export interface Publication {
-  version: number
-  hash: string
-  effective_at: string
-  published_at: string
-}
-
-export interface NewPromotion {
-  credits: number
-  starts_at?: string | null
-  ends_at?: string | null
-  limit?: number | null
-  scope?: readonly string[] | null
-  valid_days?: number | null
-}
-
-export interface Entry {
-  seq: number
-  id: string
-  at: string
-  kind: string
-  /** The signed change of what is available. */
-  credits: number
-  balance: Figures
-  /** What an entry of this kind has beside. */
-  [member: string]: unknown
-}
-
-export interface EntriesQuery {
-  limit?: number
-  cursor?: string
-  order?: 'asc' | 'desc'
-  kind?: string
-  model?: string
-  from?: string
-  to?: string
-}
-
-export interface UsageFigures {
-  credits: number
-  list_credits: number
-  calls: number
-  quantities: { [meter in Meter]?: number }
-}
-
-export interface UsageReport {
-  group_by: 'model' | 'day' | 'modality'
-  groups: (UsageFigures & { key: string | null })[]
-  total: UsageFigures
-}
-
-export type Feature =
-  | { type: 'limit', limit: number, used: number, remaining: number }
-  | { type: 'static', value: number }
+export type Opening = Given<api.OpeningRequest>
+export type Changes = Given<api.UpdateRequest>
+export type PlanChange = Given<api.PlanRequest>
+export type NewGrant = Given<api.GrantRequest>
+export type NewPromotion = Given<api.PromotionRequest>
+export type NewPublication = { readonly catalog: CatalogSource, readonly effective_at?: string | null }
+export type EntriesQuery = Given<api.ListEntriesQuery>
 
 /** What a metered call returns: what it used, or something that says it. */
 export type Metered = PricedRequest | { readonly usage?: object | null } | { readonly usageMetadata?: object | null }
@@ -168,7 +59,7 @@ export interface MeteredOptions<Result> {
   /** What happens to what no credits are there for. By default it is owed. */
   on_excess?: OnExcess
   /** The format of the usage, where the result does not say. */
-  usage_format?: 'meters' | 'openai' | 'anthropic' | 'gemini'
+  usage_format?: UsageFormat
   /** Finds what was used in a result that does not say it by itself. */
   usage?: (result: Result) => Metered | Promise<Metered>
   /** What the keys of the hold, the capture and the release are made of. */
@@ -192,53 +83,54 @@ export interface MeteredAnswer<Result> {
 export class EdgeCredits {
   constructor(options: EdgeCreditsOptions)
 
-  health(options?: CallOptions): Promise<{ version: string, [member: string]: unknown }>
+  health(options?: CallOptions): Promise<api.Health>
   catalog(options?: CallOptions): Promise<Catalog>
+  catalogs(options?: CallOptions): Promise<api.CatalogList>
+  /** The catalog of a hash, as entries, holds and estimates state it. */
+  catalogByHash(hash: string, options?: CallOptions): Promise<Catalog>
+  publishCatalog(publication: NewPublication, options?: CallOptions): Promise<api.Publication>
   estimate(request: PricedRequest, options?: CallOptions): Promise<Estimate>
-  catalogs(options?: CallOptions): Promise<{ in_force: string, catalogs: Publication[] }>
-  catalogOf(hash: string, options?: CallOptions): Promise<Catalog>
-  publishCatalog(publication: { catalog: CatalogSource, effective_at?: string | null }, options?: CallOptions): Promise<Publication>
-  promotion(code: string, options?: CallOptions): Promise<{ [member: string]: unknown }>
-  offerPromotion(code: string, offer: NewPromotion, options?: CallOptions): Promise<{ [member: string]: unknown }>
-  memorialWall(query?: { limit?: number, cursor?: string }, options?: CallOptions): Promise<{ [member: string]: unknown }>
+  promotion(code: string, options?: CallOptions): Promise<api.Promotion>
+  offerPromotion(code: string, offer: NewPromotion, options?: CallOptions): Promise<api.Promotion>
+  memorialWall(query?: {}, options?: CallOptions): Promise<api.MemorialWall>
 
   openAccount(account: string, opening: Opening, options?: CallOptions): Promise<Account>
   account(account: string, options?: CallOptions): Promise<Account>
-  updateAccount(account: string, changes: { time_zone?: string, display_name?: string | null }, options?: CallOptions): Promise<Account>
+  updateAccount(account: string, changes: Changes, options?: CallOptions): Promise<Account>
   changePlan(account: string, change: PlanChange, options?: CallOptions): Promise<Account>
   /** Sets the most that the account may spend a day and a month, in place of the limits before. */
-  setSpendLimits(account: string, limits: { day?: number | null, month?: number | null }, options?: CallOptions): Promise<Account>
+  setSpendLimits(account: string, limits: Given<api.SpendLimitsRequest>, options?: CallOptions): Promise<Account>
   grantPerk(account: string, perk: string, options?: CallOptions): Promise<Account>
   revokePerk(account: string, perk: string, options?: CallOptions): Promise<Account>
-  balance(account: string, query?: { at?: string }, options?: CallOptions): Promise<Balance>
+  balance(account: string, query?: Given<api.ReadBalanceQuery>, options?: CallOptions): Promise<Balance>
   preview(account: string, request: PricedRequest, options?: CallOptions): Promise<AccountEstimate>
 
-  hold(account: string, request: PricedRequest & { ttl_seconds?: number }, options?: KeyedOptions): Promise<{ hold: Hold, balance: Figures }>
-  holds(account: string, query?: { status?: Hold['status'], limit?: number, cursor?: string }, options?: CallOptions): Promise<{ holds: Hold[], next_cursor: string | null }>
-  readHold(account: string, hold: string, options?: CallOptions): Promise<{ hold: Hold, [member: string]: unknown }>
-  capture(account: string, hold: string, request: PricedRequest & { on_excess?: OnExcess }, options?: KeyedOptions): Promise<{ charge: Charge, hold: Hold, balance: Figures }>
-  release(account: string, hold: string, options?: KeyedOptions): Promise<{ hold: Hold, balance: Figures }>
-  extend(account: string, hold: string, ttl: { ttl_seconds: number }, options?: KeyedOptions): Promise<{ hold: Hold, balance: Figures }>
-  charge(account: string, request: PricedRequest & { on_excess?: OnExcess }, options?: KeyedOptions): Promise<{ charge: Charge, balance: Figures }>
-  refund(account: string, charge: string, part?: { credits?: number }, options?: KeyedOptions): Promise<{ refund: Refund, balance: Figures }>
+  hold(account: string, request: PricedRequest & { ttl_seconds?: number }, options?: KeyedOptions): Promise<api.HoldAnswer>
+  holds(account: string, query?: Given<api.ListHoldsQuery>, options?: CallOptions): Promise<api.Holds>
+  readHold(account: string, hold: string, options?: CallOptions): Promise<api.HoldAnswer>
+  capture(account: string, hold: string, request: PricedRequest & { on_excess?: OnExcess }, options?: KeyedOptions): Promise<api.CaptureAnswer>
+  release(account: string, hold: string, options?: KeyedOptions): Promise<api.HoldAnswer>
+  extend(account: string, hold: string, ttl: Given<api.ExtensionRequest>, options?: KeyedOptions): Promise<api.HoldAnswer>
+  charge(account: string, request: PricedRequest & { on_excess?: OnExcess }, options?: KeyedOptions): Promise<api.ChargeAnswer>
+  refund(account: string, charge: string, part?: Given<api.RefundRequest>, options?: KeyedOptions): Promise<api.RefundAnswer>
 
-  grant(account: string, grant: NewGrant, options?: KeyedOptions): Promise<{ grant: BalanceGrant, balance: Figures }>
-  grants(account: string, query?: { limit?: number, cursor?: string }, options?: CallOptions): Promise<{ grants: BalanceGrant[], next_cursor: string | null }>
-  voidGrant(account: string, grant: string, options?: KeyedOptions): Promise<{ grant: BalanceGrant, balance: Figures }>
-  invitation(account: string, options?: CallOptions): Promise<{ code: string, rewarded: number, limit: number }>
-  redeemInvitation(account: string, code: string, options?: KeyedOptions): Promise<{ grant: BalanceGrant, balance: Figures }>
-  redeemPromotion(account: string, code: string, options?: KeyedOptions): Promise<{ grant: BalanceGrant, balance: Figures }>
+  grant(account: string, grant: NewGrant, options?: KeyedOptions): Promise<api.GrantAnswer>
+  grants(account: string, query?: Given<api.ListGrantsQuery>, options?: CallOptions): Promise<api.Grants>
+  voidGrant(account: string, grant: string, options?: KeyedOptions): Promise<api.GrantAnswer>
+  invitation(account: string, options?: CallOptions): Promise<api.Invitation>
+  redeemInvitation(account: string, code: string, options?: KeyedOptions): Promise<api.GrantAnswer>
+  redeemPromotion(account: string, code: string, options?: KeyedOptions): Promise<api.GrantAnswer>
 
-  entries(account: string, query?: EntriesQuery, options?: CallOptions): Promise<{ entries: Entry[], next_cursor: string | null }>
+  entries(account: string, query?: EntriesQuery, options?: CallOptions): Promise<api.Entries>
   /** Every entry that a query matches, page by page as they are needed. */
   allEntries(account: string, query?: EntriesQuery, options?: CallOptions): AsyncGenerator<Entry, void, void>
   /** Whether the journal is as it was written. */
-  verifyEntries(account: string, query?: { cursor?: string }, options?: CallOptions): Promise<{ verified: boolean, [member: string]: unknown }>
-  usage(account: string, query: { group_by: UsageReport['group_by'], from?: string, to?: string }, options?: CallOptions): Promise<UsageReport>
+  verifyEntries(account: string, query?: Given<api.VerifyEntriesQuery>, options?: CallOptions): Promise<api.Verification>
+  usage(account: string, query: Given<api.ReadUsageQuery>, options?: CallOptions): Promise<UsageReport>
 
-  entitlements(account: string, options?: CallOptions): Promise<{ features: { [feature: string]: Feature }, unlimited_models: string[] }>
-  useFeature(account: string, feature: string, quantity?: number, options?: KeyedOptions): Promise<{ feature: Feature, balance: Figures }>
-  returnFeature(account: string, feature: string, quantity?: number, options?: KeyedOptions): Promise<{ feature: Feature, balance: Figures }>
+  entitlements(account: string, options?: CallOptions): Promise<api.Entitlements>
+  useFeature(account: string, feature: string, quantity?: number, options?: KeyedOptions): Promise<api.FeatureAnswer>
+  returnFeature(account: string, feature: string, quantity?: number, options?: KeyedOptions): Promise<api.FeatureAnswer>
 
   /** A WebSocket that tells the balance after every change. */
   live(account: string): Promise<WebSocket>

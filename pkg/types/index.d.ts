@@ -1,5 +1,6 @@
 import type {
-  AccountEstimate, AccountSnapshot, BalanceSnapshot, Catalog, CatalogSource, Estimate, Meter, OpenRequest, PricedRequest,
+  AccountEstimate, AccountSnapshot, BalanceSnapshot, Catalog, CatalogSource, ChargeEntry, Estimate, Explanation, Given, Meter,
+  OpenRequest, PricedRequest,
 } from './shapes.js'
 
 export type * from './shapes.js'
@@ -16,6 +17,11 @@ export interface Estimator {
   preview(account: AccountSnapshot | BalanceSnapshot, request: PricedRequest): AccountEstimate
   /** The largest quantity of a meter that these credits pay for, the request's other meters as they are; null where nothing bounds it, or not even nothing is paid for. */
   affordable(request: OpenRequest, meter: Meter, credits: number): number | null
+  /**
+   * The charge of a journal's entry, `charged` or `captured`, priced again. An entry that was priced with another
+   * catalog is an error with the code `unknown_catalog`.
+   */
+  explain(entry: Given<ChargeEntry>): Explanation
   /** The catalog in use, frozen. */
   readonly catalog: Catalog
 }

@@ -1421,8 +1421,7 @@ fn quote<'a>(
                     let Some(rate) = rates.find(|rate| rate.meters().contains(&meter)) else {
                         return refuse(Code::UnknownMeter);
                     };
-                    let decimals = rate.rate().scale();
-                    let micros = rate.rate().mantissa() * 10_i128.pow(6 - decimals);
+                    let micros = i128::from(rate.rate().micros());
                     let line = Fraction::new(
                         i128::from(thousandths) * micros,
                         i128::from(rate.per()) * 1000,

@@ -438,7 +438,7 @@ fn estimated(
         Err(refusal) => Err(refusal.code.as_str()),
         Ok(estimate) => match estimate.access.code {
             Some(code) => Err(code),
-            None => Ok((micros(estimate.estimate.credits), pairs(&estimate.draws))),
+            None => Ok((micros(estimate.credits), pairs(&estimate.draws))),
         },
     };
     expect(law, &happened, &estimate)

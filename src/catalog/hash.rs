@@ -34,8 +34,8 @@ pub(super) fn of(
         form.list(&model.own_tags, |form, tag| form.text(tag));
         form.list(&model.rates, |form, rate| {
             form.list(rate.meters(), |form, meter| form.text(meter.as_str()));
-            form.text(&rate.per().to_string());
-            form.text(&rate.micros().to_string());
+            form.number(rate.per());
+            form.credits(rate.rate());
         });
     });
     form.list(plans, |form, plan| {
@@ -44,15 +44,15 @@ pub(super) fn of(
         form.text(plan.family.as_str());
         form.allowance(plan.daily);
         form.allowance(plan.monthly);
-        form.text(&plan.features.len().to_string());
-        for (name, feature) in &plan.features {
+        form.number(plan.features.len() as u64);
+        for (name, feature) in plan.features.iter() {
             let (kind, figure) = match feature {
                 Feature::Limit { limit } => ("limit", limit),
                 Feature::Static { value } => ("static", value),
             };
             form.text(name);
             form.text(kind);
-            form.text(&figure.to_string());
+            form.number(*figure);
         }
     });
     form.list(perks, |form, perk| {
@@ -64,8 +64,8 @@ pub(super) fn of(
         form.text(&pack.id);
         form.text(&pack.name);
         form.credits(pack.credits);
-        form.text(&pack.price_cents.to_string());
-        form.text(&pack.valid_days.to_string());
+        form.number(pack.price_cents);
+        form.number(pack.valid_days);
     });
     form.finish()
 }
@@ -75,13 +75,18 @@ struct Form(Sha256);
 
 impl Form {
     fn text(&mut self, text: &str) {
-        self.0.update(text.len().to_string());
+        self.0.update((text.len() as u64).to_string());
         self.0.update(":");
         self.0.update(text);
     }
 
+    fn number(&mut self, number: u64) {
+        self.text(&number.to_string());
+    }
+
+    /// No amount of a catalog is negative.
     fn credits(&mut self, credits: Credits) {
-        self.text(&credits.micros().to_string());
+        self.number(credits.micros().unsigned_abs());
     }
 
     fn allowance(&mut self, credits: Option<Credits>) {
@@ -92,7 +97,7 @@ impl Form {
     }
 
     fn list<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Form, &T)) {
-        self.text(&items.len().to_string());
+        self.number(items.len() as u64);
         for item in items {
             write(self, item);
         }

@@ -1,16 +1,14 @@
 //! Reading a catalog: everything that could make a price wrong later is refused here.
 
-use std::collections::BTreeMap;
-
 use super::parts::{
-    checked_identifier, credits, id, identifier, list, name, one_of, refuse, text, unique, whole,
+    checked_identifier, credits, id, identifier, name, one_of, refuse, text, unique,
 };
 use super::{Catalog, Identified, Listing, hash};
 use crate::credits::Credits;
 use crate::meter::Meter;
 use crate::model::{Modality, Model};
 use crate::pack::{LONGEST_DAYS, Pack};
-use crate::plan::{Family, Feature, Perk, Plan};
+use crate::plan::{Family, Feature, Features, Perk, Plan};
 use crate::rate::{LARGEST_PER, Rate, least_common_multiple};
 use crate::refusal::Refusal;
 use crate::value::{Fields, Value, join};
@@ -66,7 +64,7 @@ fn model(value: &Value, path: &str) -> Result<Model, Refusal> {
         Modality::parse,
         "text, image, video or audio",
     )?;
-    let rates = list(&fields, "rates", rate)?;
+    let rates = fields.list("rates", rate)?;
     if rates.is_empty() {
         return Err(refuse(
             &fields.path("rates"),
@@ -85,7 +83,7 @@ fn model(value: &Value, path: &str) -> Result<Model, Refusal> {
         id: id(&fields)?,
         name: name(&fields)?,
         modality,
-        own_tags: unique(&fields, "tags", list(&fields, "tags", identifier)?)?,
+        own_tags: unique(&fields, "tags", fields.list("tags", identifier)?)?,
         rates,
     };
     // Such a tag would be there twice, or make the model something that it is not.
@@ -101,7 +99,7 @@ fn model(value: &Value, path: &str) -> Result<Model, Refusal> {
 
 fn rate(value: &Value, path: &str) -> Result<Rate, Refusal> {
     let fields = Fields::read(value, path, &["meters", "per", "rate"])?;
-    let meters = list(&fields, "meters", |value, path| {
+    let meters = fields.list("meters", |value, path| {
         let name = text(value, path)?;
         Meter::parse(name).ok_or_else(|| refuse(path, format!("`{name}` is not a meter")))
     })?;
@@ -111,7 +109,7 @@ fn rate(value: &Value, path: &str) -> Result<Rate, Refusal> {
             "a rate has at least one meter".to_owned(),
         ));
     }
-    let per = whole(&fields, "per", 1, LARGEST_PER)?;
+    let per = fields.whole("per", 1, LARGEST_PER)?;
     let value = fields.given("rate").ok_or_else(|| fields.missing("rate"))?;
     let credits = Credits::parse(value, &fields.path("rate"))?;
     Rate::new(meters, per, credits)
@@ -153,12 +151,12 @@ fn plan(value: &Value, path: &str) -> Result<Plan, Refusal> {
     })
 }
 
-fn features(fields: &Fields<'_>) -> Result<BTreeMap<String, Feature>, Refusal> {
+fn features(fields: &Fields<'_>) -> Result<Features, Refusal> {
     let path = fields.path("features");
     match fields.given("features") {
-        None => Ok(BTreeMap::new()),
+        None => Ok(Features::default()),
         Some(Value::Map(entries)) => {
-            let mut features = BTreeMap::new();
+            let mut features = Features::default();
             for (name, value) in entries {
                 let path = join(&path, name);
                 features.insert(checked_identifier(name, &path)?, feature(value, &path)?);
@@ -175,13 +173,13 @@ fn feature(value: &Value, path: &str) -> Result<Feature, Refusal> {
         "limit" => {
             let fields = Fields::read(value, path, &["type", "limit"])?;
             Ok(Feature::Limit {
-                limit: whole(&fields, "limit", 0, LARGEST_EXACT)?,
+                limit: fields.whole("limit", 0, LARGEST_EXACT)?,
             })
         }
         "static" => {
             let fields = Fields::read(value, path, &["type", "value"])?;
             Ok(Feature::Static {
-                value: whole(&fields, "value", 0, LARGEST_EXACT)?,
+                value: fields.whole("value", 0, LARGEST_EXACT)?,
             })
         }
         other => Err(refuse(
@@ -193,7 +191,7 @@ fn feature(value: &Value, path: &str) -> Result<Feature, Refusal> {
 
 fn perk(value: &Value, path: &str) -> Result<Perk, Refusal> {
     let fields = Fields::read(value, path, &["id", "name", "models"])?;
-    let models = unique(&fields, "models", list(&fields, "models", identifier)?)?;
+    let models = unique(&fields, "models", fields.list("models", identifier)?)?;
     Ok(Perk {
         id: id(&fields)?,
         name: name(&fields)?,
@@ -208,8 +206,8 @@ fn pack(value: &Value, path: &str) -> Result<Pack, Refusal> {
         id: id(&fields)?,
         name: name(&fields)?,
         credits: credits(&fields, "credits")?.ok_or_else(|| fields.missing("credits"))?,
-        price_cents: whole(&fields, "price_cents", 0, LARGEST_EXACT)?,
-        valid_days: whole(&fields, "valid_days", 1, LONGEST_DAYS)?,
+        price_cents: fields.whole("price_cents", 0, LARGEST_EXACT)?,
+        valid_days: fields.whole("valid_days", 1, LONGEST_DAYS)?,
     })
 }
 
@@ -219,7 +217,7 @@ fn listing<T: Identified>(
     name: &str,
     read: impl Fn(&Value, &str) -> Result<T, Refusal>,
 ) -> Result<Listing<T>, Refusal> {
-    let items = list(fields, name, read)?;
+    let items = fields.list(name, read)?;
     Listing::new(items).map_err(|position| {
         let path = format!("{}[{position}].id", fields.path(name));
         refuse(&path, "the id came before".to_owned())

@@ -9,24 +9,6 @@ const LONGEST_ID: usize = 64;
 /// The longest name for people, in characters.
 const LONGEST_NAME: usize = 200;
 
-/// The items of a list. One that is not given is empty.
-pub(super) fn list<T>(
-    fields: &Fields<'_>,
-    name: &str,
-    read: impl Fn(&Value, &str) -> Result<T, Refusal>,
-) -> Result<Vec<T>, Refusal> {
-    let path = fields.path(name);
-    match fields.given(name) {
-        None => Ok(Vec::new()),
-        Some(Value::List(items)) => items
-            .iter()
-            .enumerate()
-            .map(|(position, item)| read(item, &format!("{path}[{position}]")))
-            .collect(),
-        Some(other) => Err(fields.wrong(name, "an array", other)),
-    }
-}
-
 pub(super) fn unique(
     fields: &Fields<'_>,
     name: &str,
@@ -110,28 +92,6 @@ pub(super) fn credits(fields: &Fields<'_>, name: &str) -> Result<Option<Credits>
         &fields.path(name),
         "the amount must be above 0".to_owned(),
     ))
-}
-
-pub(super) fn whole(
-    fields: &Fields<'_>,
-    name: &str,
-    least: u64,
-    most: u64,
-) -> Result<u64, Refusal> {
-    match fields.given(name) {
-        None => Err(fields.missing(name)),
-        // The bounds are at most 2⁵³ - 1, so that doubles state them exactly.
-        Some(Value::Number(number))
-            if *number >= least as f64 && *number <= most as f64 && number.trunc() == *number =>
-        {
-            Ok(*number as u64)
-        }
-        Some(other) => Err(fields.wrong(
-            name,
-            &format!("a whole number from {least} to {most}"),
-            other,
-        )),
-    }
 }
 
 pub(super) fn refuse(path: &str, detail: String) -> Refusal {

@@ -49,7 +49,7 @@ fn snapshots_of_accounts() {
                     prop_assert_eq!(
                         drawn,
                         if estimate.access.allowed {
-                            estimate.estimate.credits
+                            estimate.credits
                         } else {
                             Credits::ZERO
                         }

@@ -23,7 +23,18 @@ const RIGHT = `
     return { text: 'hello', usage: { output_tokens: 90 } }
   })
   console.log(credits, ceiling, most, allowed, result.text, charge.credits)
-  for await (const entry of api.allEntries('ada', { order: 'asc' })) console.log(entry.kind)
+  for await (const entry of api.allEntries('ada', { order: 'asc', kind: 'charged' })) {
+    if (entry.kind === 'charged' || entry.kind === 'captured') {
+      const { agrees, lines } = estimator.explain(entry)
+      console.log(agrees === null, lines.length, entry.charge.credits)
+    } else if (entry.kind === 'granted') console.log(entry.grant.expires_at, entry.source?.of)
+    else console.log(entry.kind, entry.balance.available)
+  }
+  await api.grant('ada', { kind: 'bonus', credits: 5, scope: ['video'] } as const)
+  const quantity: number | null | undefined = (await api.preview('ada', { model: 'veo-3', usage: {} })).affordable?.seconds
+  await createEstimator({ catalog: await api.catalogByHash((await api.catalogs()).in_force) })
+  await createEstimator({ catalog: { increment: 1, models: [{ id: 'a', name: 'A', modality: 'text', rates: [] }] } })
+  console.log(quantity, (await api.verifyEntries('ada')).findings.length, (await api.holds('ada', { status: 'held' })).next_cursor)
   try {
     estimator.estimateAll([])
   } catch (error) {
@@ -49,6 +60,13 @@ const WRONG = [
   "await api.charge('ada', { model: 'kimi-k2', usage: {}, on_excess: 'ignore' })",
   "await api.grant('ada', { kind: 'daily', credits: 5 })",
   "await api.metered('ada', { model: 'kimi-k2', usage: {} }, async () => 'no usage at all')",
+  "estimator.explain({ kind: 'granted' })",
+  "const charge = (await api.entries('ada')).entries[0].charge // Not every entry has one.",
+  "await api.entries('ada', { kind: 'charge' })",
+  "await api.entries('ada', { order: 'newest' })",
+  "const remaining = (await api.account('ada')).balance.remaining",
+  "await api.usage('ada', { group_by: 'week' })",
+  "await createEstimator({ catalog: { increment: 1, models: [{ id: 'a' }] } })",
 ]
 const IMPORTS = `
   import { createEstimator, EdgeCreditsError, type Account, type Estimator } from 'edge-credits'

@@ -293,6 +293,8 @@ fn status_of(code: Code) -> (u16, &'static str) {
         | Code::UnknownUsageFormat
         | Code::InvalidCatalog
         | Code::InvalidAccount
+        | Code::InvalidEntry
+        | Code::UnknownCatalog
         | Code::UnknownPack
         | Code::IdempotencyKeyRequired => (400, "Bad Request"),
     }

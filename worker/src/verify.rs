@@ -112,21 +112,12 @@ impl Account {
         )
     }
 
-    /// Whether a charge is priced as its catalog prices it. A capture's model that its hold did not name was
-    /// priced by a later catalog, which the charge does not state: such a charge is not judged.
+    /// Whether a charge is priced as its catalog prices it.
     fn price_agrees(&self, entry: &Entry) -> Result<bool, Problem> {
         let Some(charge) = entry.event.charge() else {
             return Ok(true);
         };
-        let is_foreign = entry.event.hold().is_some_and(|hold| {
-            charge
-                .models
-                .iter()
-                .any(|called| hold.called(&called.model).is_none())
-        });
-        match self.store().catalog(&charge.catalog)? {
-            Some(catalog) => Ok(is_foreign || agrees(charge, &catalog)),
-            None => Ok(false),
-        }
+        let catalog = self.store().catalog(&charge.catalog)?;
+        Ok(catalog.is_some_and(|catalog| agrees(&entry.event, &catalog)))
     }
 }
