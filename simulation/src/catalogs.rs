@@ -1,11 +1,63 @@
 //! The catalogs that replace one another: the published one, and others with other prices and allowances.
 
+use std::rc::Rc;
+
 use edge_credits::catalog::{Catalog, PUBLISHED};
+use edge_credits::catalogs::{Catalogs, Version};
+use edge_credits::time::Instant;
 use edge_credits::value::Value;
 use serde_json::{Value as Json, json};
 
+/// Which catalog is in force when: the first one, until others are published.
+#[derive(Debug)]
+pub struct InForce<'a> {
+    /// All that there are.
+    pub all: &'a [Rc<Catalog>],
+    /// From when on which of them is in force, by its place. The last of one instant counts.
+    changes: Vec<(Instant, usize)>,
+    versions: Vec<Version>,
+}
+
+impl<'a> InForce<'a> {
+    /// The first one at all times.
+    pub fn new(all: &'a [Rc<Catalog>]) -> InForce<'a> {
+        InForce {
+            all,
+            changes: Vec::new(),
+            versions: Vec::new(),
+        }
+    }
+
+    /// Puts another into force from an instant on, until the next.
+    pub fn publish(&mut self, from: Instant, place: usize) {
+        self.changes.push((from, place));
+        self.changes.sort_by_key(|(from, _)| *from);
+        let version = |(from, place): &(Instant, usize)| Version {
+            effective_at: *from,
+            catalog: Rc::clone(&self.all[*place]),
+        };
+        self.versions = self.changes.iter().map(version).collect();
+    }
+
+    /// As the core reads them.
+    pub fn for_core(&self) -> Catalogs<'_> {
+        Catalogs::new(&self.all[0], &self.versions)
+    }
+
+    /// The place of the one in force at an instant: looked for without any cleverness.
+    pub fn place_at(&self, at: Instant) -> usize {
+        let begun = self.changes.iter().rev().find(|(from, _)| *from <= at);
+        begun.map_or(0, |(_, place)| *place)
+    }
+
+    /// The one in force at an instant.
+    pub fn at(&self, at: Instant) -> &'a Catalog {
+        &self.all[self.place_at(at)]
+    }
+}
+
 /// All catalogs. The first is the published one.
-pub fn catalogs() -> Vec<Catalog> {
+pub fn catalogs() -> Vec<Rc<Catalog>> {
     let published: Json = serde_json::from_str(PUBLISHED).expect("the published catalog is JSON");
     [
         published.clone(),
@@ -16,7 +68,7 @@ pub fn catalogs() -> Vec<Catalog> {
     .iter()
     .map(|json| {
         let value: Value = serde_json::from_str(&json.to_string()).expect("a tree of values");
-        Catalog::parse(&value).expect("a catalog that can be used")
+        Rc::new(Catalog::parse(&value).expect("a catalog that can be used"))
     })
     .collect()
 }

@@ -1,7 +1,6 @@
 //! The laws: what must hold of every account after every command, whatever the model says.
 
 use edge_credits::account::Account;
-use edge_credits::catalog::Catalog;
 use edge_credits::charge::Charge;
 use edge_credits::entry::{Balance, Entry, Event};
 use edge_credits::grant::{Draw, Grant, Purpose};
@@ -9,6 +8,7 @@ use edge_credits::price::Line;
 use edge_credits::time::Instant;
 use edge_credits::usage::Totals;
 
+use crate::catalogs::InForce;
 use crate::model::Micros;
 
 /// What a law says of something that breaks it.
@@ -262,8 +262,7 @@ pub fn day_adds_up(account: &Account, journal: &[Entry]) -> Result<(), Broken> {
 pub fn burned_in_order(
     before: &Account,
     entry: &Entry,
-    catalogs: &[Catalog],
-    catalog: &Catalog,
+    in_force: &InForce<'_>,
 ) -> Result<(), Broken> {
     let (draws, covered) = match &entry.event {
         Event::Held { hold } => (hold.draws.as_slice(), 0),
@@ -272,7 +271,7 @@ pub fn burned_in_order(
         }
         _ => return Ok(()),
     };
-    let purpose = purpose(entry, catalogs, catalog);
+    let purpose = purpose(entry, in_force);
     let fail = |law: &'static str| Err((law, format!("{entry:?} of {:?}", before.grants)));
 
     // The hold's draws come first; what is beyond them is burned anew.
@@ -326,7 +325,8 @@ pub fn burned_in_order(
 }
 
 /// What a hold or a charge was for. A capture looks at the models that its hold named as they were then.
-fn purpose<'a>(entry: &Entry, catalogs: &'a [Catalog], catalog: &'a Catalog) -> Purpose<'a> {
+fn purpose<'a>(entry: &Entry, in_force: &InForce<'a>) -> Purpose<'a> {
+    let catalog = in_force.at(entry.at);
     let (lines, models, named) = match &entry.event {
         Event::Held { hold } => (&hold.lines, &hold.models, None),
         Event::Charged { charge } => (&charge.lines, &charge.models, None),
@@ -335,9 +335,9 @@ fn purpose<'a>(entry: &Entry, catalogs: &'a [Catalog], catalog: &'a Catalog) -> 
     };
     let then = |model: &str| {
         let hold = named.filter(|hold| hold.called(model).is_some())?;
-        catalogs
-            .iter()
-            .find(|catalog| catalog.hash() == hold.catalog)
+        let mut all = in_force.all.iter();
+        all.find(|catalog| catalog.hash() == hold.catalog)
+            .map(|catalog| &**catalog)
     };
     Purpose {
         models: models

@@ -13,6 +13,7 @@ pub mod subject;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
 use edge_credits::catalog::Catalog;
 
@@ -87,20 +88,20 @@ impl fmt::Display for Failure {
 }
 
 /// An account in play.
-struct Seat {
+struct Seat<'a> {
     player: Player,
-    subject: Subject,
+    subject: Subject<'a>,
     steps: Vec<Step>,
     life: usize,
 }
 
-impl Seat {
-    fn new(seed: u64, plan: &Plan) -> Seat {
+impl<'a> Seat<'a> {
+    fn new(seed: u64, plan: &Plan, catalogs: &'a [Rc<Catalog>]) -> Seat<'a> {
         let mut player = Player::new(seed);
         Seat {
             life: player.life(),
             player,
-            subject: Subject::new(plan.mistake, plan.fault),
+            subject: Subject::new(catalogs, plan.mistake, plan.fault),
             steps: Vec::new(),
         }
     }
@@ -114,18 +115,18 @@ pub fn run(plan: &Plan) -> Result<Tally, Box<Failure>> {
     let catalogs = catalogs::catalogs();
     let mut tally = Tally::default();
     let mut random = Random::new(plan.seed);
-    let mut seats: Vec<Seat> = (0..plan.accounts.max(1))
-        .map(|_| Seat::new(random.number(), plan))
+    let mut seats: Vec<Seat<'_>> = (0..plan.accounts.max(1))
+        .map(|_| Seat::new(random.number(), plan, &catalogs))
         .collect();
     for command in 1..=plan.commands {
         let place = random.below(seats.len() as u64) as usize;
         let seat = &mut seats[place];
-        let step = seat.player.next(&seat.subject, &catalogs);
+        let step = seat.player.next(&seat.subject);
         seat.steps.push(step);
         let step = &seat.steps[seat.steps.len() - 1];
         let is_last = seat.steps.len() >= seat.life || command == plan.commands;
         let taken = guarded(|| {
-            seat.subject.step(step, &catalogs, &mut tally)?;
+            seat.subject.step(step, &mut tally)?;
             if is_last { seat.subject.end() } else { Ok(()) }
         });
         if let Err(broken) = taken {
@@ -133,7 +134,7 @@ pub fn run(plan: &Plan) -> Result<Tally, Box<Failure>> {
         }
         if is_last {
             tally.accounts += 1;
-            *seat = Seat::new(random.number(), plan);
+            *seat = Seat::new(random.number(), plan, &catalogs);
         }
     }
     Ok(tally)
@@ -144,7 +145,7 @@ fn failure(
     command: u64,
     (law, _): Broken,
     steps: &[Step],
-    catalogs: &[Catalog],
+    catalogs: &[Rc<Catalog>],
 ) -> Box<Failure> {
     let still = |steps: &[Step]| replay(steps, plan, catalogs).is_err_and(|broken| broken.0 == law);
     let steps = shrink::shortest(steps, still);
@@ -165,12 +166,12 @@ fn failure(
 ///
 /// # Errors
 /// The first law that is broken.
-pub fn replay(steps: &[Step], plan: &Plan, catalogs: &[Catalog]) -> Result<(), Broken> {
-    let mut subject = Subject::new(plan.mistake, plan.fault);
+pub fn replay(steps: &[Step], plan: &Plan, catalogs: &[Rc<Catalog>]) -> Result<(), Broken> {
+    let mut subject = Subject::new(catalogs, plan.mistake, plan.fault);
     let mut tally = Tally::default();
     guarded(|| {
         for step in steps {
-            subject.step(step, catalogs, &mut tally)?;
+            subject.step(step, &mut tally)?;
         }
         subject.end()
     })

@@ -13,10 +13,12 @@ use edge_credits::grant::{Category, GrantKind};
 use edge_credits::limit::SpendLimits;
 use edge_credits::meter::Meter;
 use edge_credits::model::Model as Priced;
-use edge_credits::plan::{Family, Feature, Plan};
+use edge_credits::plan::{Family, Feature};
 use edge_credits::refusal::Code;
 use edge_credits::request::{Item, PricedRequest};
 use edge_credits::time::{DAY_MS, Instant};
+
+use crate::catalogs::InForce;
 
 /// An amount in micro-credits.
 pub type Micros = i128;
@@ -315,15 +317,14 @@ impl Model {
         &mut self,
         command: &Command,
         now: Instant,
-        catalogs: &[Catalog],
-        catalog: usize,
+        in_force: &InForce<'_>,
         seq: u64,
     ) -> Outcome {
         let result = match (&mut self.account, command) {
             (None, Command::Open { opening }) => {
                 Account::open(opening, now, self.mistake).map(|account| {
                     let account = self.account.insert(account);
-                    account.settle(now, &catalogs[catalog]);
+                    account.settle(now, in_force);
                     Some(Receipt::default())
                 })
             }
@@ -336,8 +337,8 @@ impl Model {
                 }
             }
             (Some(account), command) => {
-                account.settle(now, &catalogs[catalog]);
-                account.execute(command, catalogs, catalog, seq)
+                account.settle(now, in_force);
+                account.execute(command, in_force, seq)
             }
         };
         match result {
@@ -353,9 +354,9 @@ impl Model {
     }
 
     /// How the account stands at `now`.
-    pub fn view(&self, now: Instant, catalog: &Catalog) -> Option<View> {
+    pub fn view(&self, now: Instant, in_force: &InForce<'_>) -> Option<View> {
         let mut account = self.account.clone()?;
-        account.settle(now, catalog);
+        account.settle(now, in_force);
         Some(account.view())
     }
 
@@ -423,12 +424,11 @@ impl Account {
     // Time.
 
     /// Walks through everything that is due by `now`, one thing after the other.
-    fn settle(&mut self, now: Instant, catalog: &Catalog) {
+    fn settle(&mut self, now: Instant, in_force: &InForce<'_>) {
         let now = now.max(self.clock);
-        while let Some((at, due)) = self.next_due(catalog).filter(|(at, _)| *at <= now) {
-            // What a new catalog adds may have begun before the last thing that happened.
+        while let Some((at, due)) = self.next_due(now, in_force).filter(|(at, _)| *at <= now) {
             self.clock = self.clock.max(at);
-            let plan = catalog.plan(&self.plan);
+            let plan = in_force.at(at).plan(&self.plan);
             match due {
                 Due::Expiry(place) => self.expire(place),
                 Due::Lapse(place) => {
@@ -437,7 +437,7 @@ impl Account {
                 }
                 Due::PlanChange => {
                     let (plan, _) = self.pending.clone().expect("a plan to come");
-                    self.enter_plan(plan, at, catalog);
+                    self.enter_plan(plan, at, in_force.at(at));
                 }
                 Due::Month(index) => {
                     self.months.push((self.plan.clone(), index));
@@ -467,7 +467,7 @@ impl Account {
         self.clock = now;
     }
 
-    fn next_due(&self, catalog: &Catalog) -> Option<(Instant, Due)> {
+    fn next_due(&self, now: Instant, in_force: &InForce<'_>) -> Option<(Instant, Due)> {
         let mut all = Vec::new();
         for (place, grant) in self.grants.iter().enumerate() {
             if let Some(until) = grant.until
@@ -489,17 +489,14 @@ impl Account {
         if let Some((_, at)) = &self.pending {
             all.push((*at, Due::PlanChange));
         }
-        if let Some(plan) = catalog.plan(&self.plan) {
-            all.extend(self.next_month(plan));
-            all.extend(self.next_day(plan));
-        }
+        all.extend(self.next_month(now, in_force));
+        all.extend(self.next_day(now, in_force));
         all.into_iter().min()
     }
 
     /// The first period since the plan was entered for which it has not granted its credits yet.
-    fn next_month(&self, plan: &Plan) -> Option<(Instant, Due)> {
-        plan.monthly?;
-        // What a new catalog adds begins with the present period: those before it are over.
+    fn next_month(&self, now: Instant, in_force: &InForce<'_>) -> Option<(Instant, Due)> {
+        let plan_at = |at| in_force.at(at).plan(&self.plan);
         let mut index = self.anchor.index_at(self.plan_since.max(self.clock));
         let latest = self
             .months
@@ -510,18 +507,39 @@ impl Account {
         if let Some(latest) = latest {
             index = index.max(latest + 1);
         }
-        let start = self.anchor.start_of(index);
-        Some((start.max(self.plan_since), Due::Month(index)))
+        loop {
+            let start = self.anchor.start_of(index).max(self.plan_since);
+            if start > now {
+                return None;
+            }
+            // What a period grants, the catalog says that is in force when it begins.
+            if plan_at(start).is_some_and(|plan| plan.monthly.is_some()) {
+                return Some((start, Due::Month(index)));
+            }
+            index += 1;
+        }
     }
 
-    fn next_day(&self, plan: &Plan) -> Option<(Instant, Due)> {
-        plan.daily?;
+    fn next_day(&self, now: Instant, in_force: &InForce<'_>) -> Option<(Instant, Due)> {
+        let grants = |catalog: &Catalog| {
+            let plan = catalog.plan(&self.plan);
+            plan.is_some_and(|plan| plan.daily.is_some())
+        };
+        if !in_force.all.iter().any(|catalog| grants(catalog)) {
+            return None; // Walking through the days would find none.
+        }
         let start = match &self.day {
             Some(day) => day.end.max(self.plan_since),
             None => self.plan_since,
         };
-        // What a new catalog adds begins with the present day: those before it are over.
-        Some((start.max(self.zone.last_midnight(self.clock)), Due::Day))
+        let mut start = start.max(self.zone.last_midnight(self.clock));
+        while start <= now {
+            if grants(in_force.at(start)) {
+                return Some((start, Due::Day));
+            }
+            start = self.zone.next_midnight(start);
+        }
+        None
     }
 
     fn expire(&mut self, place: usize) {
@@ -712,11 +730,11 @@ impl Account {
     fn execute(
         &mut self,
         command: &Command,
-        catalogs: &[Catalog],
-        catalog: usize,
+        in_force: &InForce<'_>,
         seq: u64,
     ) -> Result<Option<Receipt>, Refused> {
-        let present = &catalogs[catalog];
+        let catalog = in_force.place_at(self.clock);
+        let present = in_force.at(self.clock);
         let done = Ok(Some(Receipt::default()));
         match command {
             Command::Open { .. } => Ok(None),
@@ -727,7 +745,7 @@ impl Account {
             Command::ChangePlan {
                 plan,
                 at_period_end,
-            } => self.change_plan(plan, *at_period_end, present),
+            } => self.change_plan(plan, *at_period_end, in_force),
             Command::SetSpendLimits { limits } if *limits == self.limits => Ok(None),
             Command::SetSpendLimits { limits } => {
                 self.limits = *limits;
@@ -757,7 +775,7 @@ impl Account {
                 request,
                 on_excess,
             } => self
-                .capture(hold.0, request, *on_excess, catalogs, catalog, seq)
+                .capture(hold.0, request, *on_excess, in_force, seq)
                 .map(Some),
             Command::Release { hold } => {
                 let place = self.find_open_hold(hold.0)?;
@@ -835,8 +853,9 @@ impl Account {
         &mut self,
         plan: &str,
         at_period_end: bool,
-        catalog: &Catalog,
+        in_force: &InForce<'_>,
     ) -> Result<Option<Receipt>, Refused> {
+        let catalog = in_force.at(self.clock);
         if plan == self.plan {
             return Ok(self.pending.take().map(|_| Receipt::default()));
         }
@@ -855,7 +874,7 @@ impl Account {
             self.pending = Some((plan.to_owned(), self.anchor.start_of(next)));
         } else {
             self.enter_plan(plan.to_owned(), self.clock, catalog);
-            self.settle(self.clock, catalog);
+            self.settle(self.clock, in_force);
         }
         Ok(Some(Receipt::default()))
     }
@@ -976,8 +995,7 @@ impl Account {
         id: u64,
         request: &PricedRequest,
         on_excess: OnExcess,
-        catalogs: &[Catalog],
-        catalog: usize,
+        in_force: &InForce<'_>,
         seq: u64,
     ) -> Result<Receipt, Refused> {
         let place = self.find_hold(id)?;
@@ -987,11 +1005,11 @@ impl Account {
             Status::Lapsed => true,
             Status::Over => return refuse(Code::HoldNotOpen),
         };
-        let then = &catalogs[hold.catalog];
+        let then = &*in_force.all[hold.catalog];
         let quote = quote(request, then, |model| {
             match hold.called.iter().find(|(called, _)| called == model) {
                 Some((_, waived)) => then.model(model).map(|model| (model, *waived)),
-                None => self.offer(model, &catalogs[catalog]),
+                None => self.offer(model, in_force.at(self.clock)),
             }
         })?;
 

@@ -85,7 +85,8 @@ impl Player {
     }
 
     /// What happens next to an account.
-    pub fn next(&mut self, subject: &Subject, catalogs: &[Catalog]) -> Step {
+    pub fn next(&mut self, subject: &Subject<'_>) -> Step {
+        let catalogs = subject.in_force.all;
         if self.random.percent(2) {
             self.catalog = self.random.below(catalogs.len() as u64) as usize;
         }
@@ -95,7 +96,7 @@ impl Player {
             self.calm = !self.calm;
         }
         self.pass_time(state);
-        let settled = state.map(|account| account.settled(self.now, catalog));
+        let settled = state.map(|account| account.settled(self.now, subject.in_force.for_core()));
         let act = match self.random.below(100) {
             0 => Act::Restart(self.recovery()),
             1 if self.random.percent(30) => Act::LoseSnapshots,
@@ -161,7 +162,7 @@ impl Player {
     fn request(
         &mut self,
         settled: Option<&Settled>,
-        subject: &Subject,
+        subject: &Subject<'_>,
         catalog: &Catalog,
     ) -> Request {
         if !self.sent.is_empty() && self.random.percent(8) {
@@ -184,7 +185,7 @@ impl Player {
     fn again(
         &mut self,
         settled: Option<&Settled>,
-        subject: &Subject,
+        subject: &Subject<'_>,
         catalog: &Catalog,
     ) -> Request {
         let recent = self.sent.len().min(1 + self.random.sized(60) as usize);
@@ -209,7 +210,7 @@ impl Player {
     fn command(
         &mut self,
         settled: Option<&Settled>,
-        subject: &Subject,
+        subject: &Subject<'_>,
         catalog: &Catalog,
     ) -> (Command, About) {
         let weights = if settled.is_some() {
@@ -333,7 +334,7 @@ impl Player {
     }
 
     /// One of the latest requests of a kind, mostly one that was done.
-    fn about(&mut self, subject: &Subject, kind: impl Fn(&Command) -> bool) -> About {
+    fn about(&mut self, subject: &Subject<'_>, kind: impl Fn(&Command) -> bool) -> About {
         let done = self.random.percent(90);
         let all: Vec<u32> = self
             .sent

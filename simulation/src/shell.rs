@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use edge_credits::account::Account;
 use edge_credits::archive::{Archive, Record, Records};
-use edge_credits::catalog::Catalog;
 use edge_credits::charge::{Charge, Standing};
 use edge_credits::command::Command;
 use edge_credits::decide::{Context, decide};
@@ -18,6 +17,7 @@ use edge_credits::retry::key_reused;
 use edge_credits::time::Instant;
 use edge_credits::usage::DayUsage;
 
+use crate::catalogs::InForce;
 use crate::step::{Fate, Recovery};
 
 /// How many entries there are from one snapshot to the next.
@@ -163,8 +163,7 @@ impl Shell {
         command: &Command,
         key: Option<&str>,
         now: Instant,
-        catalogs: &[Catalog],
-        catalog: usize,
+        in_force: &InForce<'_>,
         fate: Fate,
     ) -> Reply {
         if fate == Fate::Lost {
@@ -180,7 +179,7 @@ impl Shell {
                 Reply::Refused(key_reused(key))
             };
         }
-        let entries = match self.decide(command, now, catalogs, catalog) {
+        let entries = match self.decide(command, now, in_force) {
             Err(refusal) => return Reply::Refused(refusal),
             Ok(entries) if entries.is_empty() => return Reply::Nothing,
             Ok(entries) => entries,
@@ -208,8 +207,7 @@ impl Shell {
         &self,
         command: &Command,
         now: Instant,
-        catalogs: &[Catalog],
-        catalog: usize,
+        in_force: &InForce<'_>,
     ) -> Result<Vec<Entry>, Refusal> {
         let records = match &self.state {
             Some(account) => {
@@ -221,12 +219,17 @@ impl Shell {
             (Some(account), Command::Capture { hold, .. }) => account
                 .hold(*hold)
                 .or(records.hold.as_ref())
-                .and_then(|hold| catalogs.iter().find(|known| known.hash() == hold.catalog)),
+                .and_then(|hold| {
+                    let mut all = in_force.all.iter();
+                    all.find(|known| known.hash() == hold.catalog)
+                }),
             _ => None,
         };
         let context = Context {
-            catalogs: (&catalogs[catalog]).into(),
-            held_catalog: held_catalog.filter(|_| self.fault != Fault::HeldCatalogForgotten),
+            catalogs: in_force.for_core(),
+            held_catalog: held_catalog
+                .map(|held| &**held)
+                .filter(|_| self.fault != Fault::HeldCatalogForgotten),
             records: &records,
         };
         decide(self.state.as_ref(), &self.name, command, now, &context)

@@ -1,6 +1,7 @@
 //! One account: its shell, its model, and what is compared between them.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use edge_credits::account::Account;
 use edge_credits::archive::Archive;
@@ -16,6 +17,7 @@ use edge_credits::meter::Meter;
 use edge_credits::refusal::Code;
 use edge_credits::time::Instant;
 
+use crate::catalogs::InForce;
 use crate::laws::{self, Broken, Sums};
 use crate::model::{Draws, GrantView, Micros, Mistake, Model, Outcome, Receipt, Used, View};
 use crate::shell::{Fault, Reply, Shell};
@@ -47,9 +49,12 @@ pub struct Tally {
 }
 
 /// An account under simulation.
-pub struct Subject {
+pub struct Subject<'a> {
+    /// The catalogs that were published so far.
+    pub in_force: InForce<'a>,
     /// What runs the core.
     pub shell: Shell,
+    published: usize,
     model: Model,
     replica: Option<Account>,
     sums: Sums,
@@ -58,10 +63,12 @@ pub struct Subject {
     answers: Vec<(u32, Command, u64, String)>,
 }
 
-impl Subject {
+impl<'a> Subject<'a> {
     /// An account that nobody has opened.
-    pub fn new(mistake: Mistake, fault: Fault) -> Subject {
+    pub fn new(catalogs: &'a [Rc<Catalog>], mistake: Mistake, fault: Fault) -> Subject<'a> {
         Subject {
+            in_force: InForce::new(catalogs),
+            published: 0,
             shell: Shell::new("someone", fault),
             model: Model::new(mistake),
             replica: None,
@@ -87,14 +94,10 @@ impl Subject {
     ///
     /// # Errors
     /// The law that is broken.
-    pub fn step(
-        &mut self,
-        step: &Step,
-        catalogs: &[Catalog],
-        tally: &mut Tally,
-    ) -> Result<(), Broken> {
+    pub fn step(&mut self, step: &Step, tally: &mut Tally) -> Result<(), Broken> {
+        self.publish(step);
         match &step.act {
-            Act::Send(request) => self.send(request, step, catalogs, tally)?,
+            Act::Send(request) => self.send(request, step, tally)?,
             Act::Restart(recovery) => {
                 tally.crashes += 1;
                 self.shell.restart(*recovery);
@@ -111,25 +114,29 @@ impl Subject {
             }
         }
         expect("replay gives the state", &self.shell.state, &self.replica)?;
-        self.compare(step.now, &catalogs[step.catalog])
+        self.compare(step.now)
     }
 
-    fn send(
-        &mut self,
-        request: &Request,
-        step: &Step,
-        catalogs: &[Catalog],
-        tally: &mut Tally,
-    ) -> Result<(), Broken> {
-        let Step { now, catalog, .. } = *step;
+    /// Operators publish another catalog, in force from now on: what was priced before stays as it is.
+    fn publish(&mut self, step: &Step) {
+        if step.catalog != self.published {
+            let last_at = self.shell.state.as_ref().map(|account| account.last_at);
+            let from = last_at.map_or(step.now, |last| last.max(step.now));
+            self.in_force.publish(from, step.catalog);
+            self.published = step.catalog;
+        }
+    }
+
+    fn send(&mut self, request: &Request, step: &Step, tally: &mut Tally) -> Result<(), Broken> {
+        let (now, in_force) = (step.now, &self.in_force);
         let command = request.resolve(|number| self.made(number));
         let key = request.keyed.then(|| format!("key-{}", request.number));
         let state = self.shell.state.as_ref();
-        let before = state.map(|account| account.settled(now, &catalogs[catalog]));
+        let before = state.map(|account| account.settled(now, in_force.for_core()));
         let fate = request.fate;
         let reply = self
             .shell
-            .receive(&command, key.as_deref(), now, catalogs, catalog, fate);
+            .receive(&command, key.as_deref(), now, in_force, fate);
         if reply == Reply::Lost {
             tally.lost += 1;
             return Ok(());
@@ -178,7 +185,7 @@ impl Subject {
         };
         let seq = entries.last().map_or(0, |entry| entry.seq);
         let mut model = self.model.clone();
-        let expected = model.execute(&command, now, catalogs, catalog, seq);
+        let expected = model.execute(&command, now, in_force, seq);
         let found = outcome(&reply);
         let both_gone = matches!(&command, Command::Void { grant } if is_allowance(grant))
             && is_gone(&found)
@@ -187,7 +194,7 @@ impl Subject {
             expect("core and model come to the same", &found, &expected)?;
         }
         if let Some(before) = &before {
-            estimated(&command, before, &catalogs[catalog], &reply)?;
+            estimated(&command, before, in_force.at(before.as_of), &reply)?;
         }
         match &reply {
             Reply::Refused(refusal) => {
@@ -211,7 +218,7 @@ impl Subject {
         laws::entries_add_up(&mut self.sums, entries)?;
         laws::refunds_stay_within(&self.sums, &self.shell.journal)?;
         if let Some(before) = &before {
-            laws::burned_in_order(&before.account, last, catalogs, &catalogs[catalog])?;
+            laws::burned_in_order(&before.account, last, in_force)?;
         }
         // A crash may have cost the memory, and recovery brought it back: it must be the same.
         let state = self.shell.state.as_ref();
@@ -226,17 +233,18 @@ impl Subject {
     }
 
     /// Compares how the account stands at `now` with how it should.
-    fn compare(&self, now: Instant, catalog: &Catalog) -> Result<(), Broken> {
+    fn compare(&self, now: Instant) -> Result<(), Broken> {
+        let in_force = &self.in_force;
         let Some(account) = &self.shell.state else {
             return expect(
                 "an account is opened or not",
                 &None,
-                &self.model.view(now, catalog),
+                &self.model.view(now, in_force),
             );
         };
-        let settled = account.settled(now, catalog);
+        let settled = account.settled(now, in_force.for_core());
         let stands = view(&settled.account, settled.as_of);
-        let should = self.model.view(now, catalog).unwrap_or_default();
+        let should = self.model.view(now, in_force).unwrap_or_default();
         expect("core and model stand alike", &stands, &should)?;
         settled
             .account
@@ -250,9 +258,9 @@ impl Subject {
             let part = 1 + now.millis().rem_euclid(7);
             let between = account.last_at.after_millis(span / 8 * part);
             let twice = account
-                .settled(between, catalog)
+                .settled(between, in_force.for_core())
                 .account
-                .settled(now, catalog);
+                .settled(now, in_force.for_core());
             let stands_too = view(&twice.account, twice.as_of);
             expect("looking more often changes nothing", &stands_too, &stands)?;
         }
