@@ -103,6 +103,19 @@ export interface NewGrant {
   expires_at?: string
 }
 
+/** A threshold. */
+export interface Alert {
+  id: string
+  /** What is available falls below `credits`; or more than `credits` is spent in a credit day. */
+  type: 'available_below' | 'spent_today_above'
+  credits: number
+}
+
+/** An alert, and the id of the entry that crossed it last. */
+export interface Watch extends Alert {
+  crossed_by: string | null
+}
+
 export interface NewPromotion {
   credits: number
   starts_at?: string | null
@@ -197,6 +210,9 @@ export class EdgeCredits {
   changePlan(account: string, change: PlanChange, options?: CallOptions): Promise<Account>
   /** Sets the most that the account may spend a day and a month, in place of the limits before. */
   setSpendLimits(account: string, limits: { day?: number | null, month?: number | null }, options?: CallOptions): Promise<Account>
+  alerts(account: string, options?: CallOptions): Promise<{ alerts: Watch[] }>
+  /** Sets the thresholds of which the receiver is told, in place of those before. */
+  setAlerts(account: string, alerts: readonly Alert[], options?: CallOptions): Promise<{ alerts: Watch[] }>
   grantPerk(account: string, perk: string, options?: CallOptions): Promise<Account>
   revokePerk(account: string, perk: string, options?: CallOptions): Promise<Account>
   balance(account: string, query?: { at?: string }, options?: CallOptions): Promise<Balance>

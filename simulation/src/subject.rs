@@ -16,6 +16,7 @@ use edge_credits::meter::Meter;
 use edge_credits::refusal::Code;
 use edge_credits::time::Instant;
 
+use crate::alerts::alerts_are_as_the_journal_says;
 use crate::laws::{self, Broken, Sums};
 use crate::model::{Draws, GrantView, Micros, Mistake, Model, Outcome, Receipt, Used, View};
 use crate::shell::{Fault, Reply, Shell};
@@ -279,6 +280,7 @@ impl Subject {
             return Ok(());
         };
         laws::day_adds_up(account, &self.shell.journal)?;
+        alerts_are_as_the_journal_says(&self.shell.journal)?;
         let mut grants = records.grants.clone();
         for grant in &account.grants {
             grants.insert(grant.id.clone(), grant.clone());

@@ -20,18 +20,22 @@ use worker::{
     durable_object,
 };
 
+use crate::alerts;
 use crate::fault;
 use crate::gate::Gate;
 use crate::internal;
+use crate::invitations::REDEMPTION;
 use crate::live::Watchers;
 use crate::outbox::Outbox;
 use crate::problem::{CallFault, Problem};
+use crate::promotions::PROMOTION;
 use crate::published;
 use crate::reply;
 use crate::request;
 use crate::route::{Call, Route, charge_id, hold_id};
 use crate::store::{Answered, KeyedContent, Loaded, Made, Store};
 use crate::trace;
+use crate::wall::WALL;
 
 /// Which segment of the path `/v1/accounts/{a}/…` begins the call on the account.
 const CALL_SEGMENT: usize = 4;
@@ -106,10 +110,13 @@ impl DurableObject for Account {
 
     /// Tells what a crash, or somebody who could not be reached, has left to be told.
     async fn alarm(&self) -> worker::Result<Response> {
-        if let Err(problem) = self.tell_all().await {
+        let told = self.tell_due().await;
+        if let Err(problem) = &told {
             trace::fault(None, &format!("not told yet: {problem:?}"));
-            let _ = self.outbox.set_alarm(ALARM_RETRY_MS);
         }
+        let after_ms = if told.is_ok() { 0 } else { ALARM_RETRY_MS };
+        let set = self.outbox.set_alarm(after_ms);
+        set.map_err(|problem| worker::Error::RustError(format!("{problem:?}")))?;
         Response::empty()
     }
 
@@ -196,12 +203,28 @@ impl Account {
         }
     }
 
-    /// Tells others what they still have to be told.
-    async fn tell_all(&self) -> Result<(), Problem> {
+    /// Tells others what they are to be told by now. What then is still there is tried again later.
+    async fn tell_due(&self) -> Result<(), Problem> {
         self.wake()?;
-        self.finish_redemption().await?;
-        self.finish_promotion().await?;
-        self.tell_wall().await
+        let mut is_heard = true;
+        for due in self.outbox.due()? {
+            if due.name.starts_with(alerts::PREFIX) {
+                is_heard = is_heard && self.post_alert(&due).await?;
+                continue;
+            }
+            // Whatever comes of it, it is not tried again at once. What succeeds takes it out.
+            self.outbox.postpone(&due.name, ALARM_RETRY_MS)?;
+            let told = match due.name.as_str() {
+                REDEMPTION => self.finish_redemption().await,
+                PROMOTION => self.finish_promotion().await,
+                WALL => self.tell_wall().await,
+                _ => Ok(()),
+            };
+            if let Err(problem) = told {
+                trace::fault(None, &format!("not told yet: {problem:?}"));
+            }
+        }
+        Ok(())
     }
 
     /// Reads the journal, if that was not done yet.
@@ -248,6 +271,9 @@ impl Account {
             Call::Entitlements => self.read(ask, &[], |settled| {
                 reply::json(200, &settled.account.entitlements_view(&ask.catalog))
             }),
+            Call::ReadAlerts => self.read(ask, &[], |settled| {
+                reply::json(200, &settled.account.alerts_view())
+            }),
             Call::ReadHolds => self.read_holds(ask),
             Call::ReadHold(hold) => self.read_hold(ask, hold),
             Call::ReadGrants => self.read_grants(ask),
@@ -279,6 +305,7 @@ impl Account {
             dry_run,
         })?;
         match executed.unwritten {
+            Some(after) if *call == Call::SetAlerts => reply::json(200, &after.alerts_view()),
             Some(after) => reply::json(200, &after.settled(ask.now, &ask.catalog).account_view()),
             None => answer_to(call, &executed.entries, self.memory.borrow().as_ref(), ask),
         }
@@ -311,10 +338,13 @@ impl Account {
         let entries = decide(loaded.account.as_ref(), id, command, *now, &context)?;
 
         let mut after = loaded.account.clone();
-        let mut departed = Vec::new();
+        let (mut departed, mut letters) = (Vec::new(), Vec::new());
         for entry in &entries {
             let gone = AccountState::apply(&mut after, entry);
             departed.extend(gone.into_iter().map(|record| (entry.seq, record)));
+            if let Some(after) = &after {
+                letters.extend(self.letters(after, entry)?);
+            }
         }
         let Some(after) = after else {
             return Err(account_not_found(id).into());
@@ -336,7 +366,12 @@ impl Account {
             catalog,
         };
         fault::before_write()?;
-        *loaded = self.store.commit(loaded, made)?;
+        *loaded = self
+            .store
+            .commit(loaded, made, || self.put_letters(&letters))?;
+        if !letters.is_empty() {
+            self.outbox.set_alarm(0)?;
+        }
         self.gate.shut_until_synced(self.store.storage());
         fault::after_write()?;
         if let Some(account) = &loaded.account {
@@ -429,6 +464,7 @@ fn parse(call: &Call, ask: &Ask<'_>) -> Result<(Command, bool), Problem> {
         Call::Update => Command::update(body)?,
         Call::ChangePlan => return Ok(Command::change_plan(body, catalog)?),
         Call::SetSpendLimits => Command::spend_limits(body)?,
+        Call::SetAlerts => Command::alerts(body)?,
         Call::GrantPerk(perk) | Call::RevokePerk(perk) => {
             Command::nothing(body)?;
             Command::perk(perk, matches!(call, Call::GrantPerk(_)), catalog)?
@@ -484,6 +520,9 @@ fn answer_to(
                 status,
                 &account.settled(ask.now, &ask.catalog).account_view(),
             )
+        }
+        (Some(account), Some(_)) if *call == Call::SetAlerts => {
+            reply::json(200, &account.alerts_view())
         }
         (_, Some(entry)) => reply::entry(entry),
         _ => Err(Problem::Fault("a command made no entry".to_owned())),
