@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::alert::Watch;
 use crate::calendar::{Anchor, Zone};
 use crate::charge::Standing;
 use crate::credits::Credits;
@@ -66,6 +67,9 @@ pub struct Account {
     /// What it spent today and this month; not known where a snapshot is older than the counting.
     #[serde(default)]
     pub spending: Option<Spending>,
+    /// Its alerts, in the order in which they were set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<Watch>,
     /// What it used.
     pub usage: Usage,
 }

@@ -56,6 +56,7 @@ impl Account {
             promotions: Vec::new(),
             spend_limits: SpendLimits::default(),
             spending: Some(Spending::default()),
+            alerts: Vec::new(),
             usage: crate::usage::Usage::default(),
         }
     }
@@ -66,8 +67,10 @@ impl Account {
         let mut departed = Vec::new();
         // What this entry gives back to a grant that has ended by now is to find it so.
         self.end_emptied(entry.at);
+        let day = self.first_of_day();
         self.apply_event(entry, &mut departed);
         self.prune(entry.at, &mut departed);
+        self.watch(entry, day);
         departed
     }
 
@@ -79,6 +82,7 @@ impl Account {
                 display_name,
                 pending_plan,
                 spend_limits,
+                alerts,
             }) => {
                 if let Some(zone) = time_zone
                     .as_ref()
@@ -97,6 +101,9 @@ impl Account {
                 }
                 if let Some(limits) = spend_limits {
                     self.spend_limits = *limits;
+                }
+                if let Some(alerts) = alerts {
+                    self.set_alerts(alerts, entry.at);
                 }
             }
             Event::PlanChanged { plan, .. } => {

@@ -1,5 +1,6 @@
 //! Commands: what a caller wants done to an account, parsed and judged as far as that needs no state.
 
+use crate::alert::Alert;
 use crate::calendar::Zone;
 use crate::catalog::Catalog;
 use crate::charge::OnExcess;
@@ -47,6 +48,11 @@ pub enum Command {
     SetSpendLimits {
         /// The limits.
         limits: SpendLimits,
+    },
+    /// Sets its alerts, in place of those before.
+    SetAlerts {
+        /// The alerts.
+        alerts: Vec<Alert>,
     },
     /// Gives it a perk.
     GrantPerk {
@@ -255,6 +261,16 @@ impl Command {
         let fields = Fields::read(body, "", &["day", "month"])?;
         Ok(Command::SetSpendLimits {
             limits: SpendLimits::read(&fields)?,
+        })
+    }
+
+    /// Reads the body of new alerts: `{alerts: [{id, type, credits}]}`.
+    ///
+    /// # Errors
+    /// `invalid_request`, `invalid_credits`, `amount_too_large`.
+    pub fn alerts(body: &Value) -> Result<Command, Refusal> {
+        Ok(Command::SetAlerts {
+            alerts: Alert::read_all(body)?,
         })
     }
 

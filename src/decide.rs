@@ -5,6 +5,7 @@
 //! buys credits that a limit then keeps them from spending.
 
 use crate::account::Account;
+use crate::alert::Alert;
 use crate::archive::{Archive, Records};
 use crate::catalog::Catalog;
 use crate::catalogs::Catalogs;
@@ -59,6 +60,7 @@ pub fn decide(
             at_period_end,
         } => draft.change_plan(plan, *at_period_end),
         Command::SetSpendLimits { limits } => Ok(draft.set_spend_limits(*limits)),
+        Command::SetAlerts { alerts } => Ok(draft.set_alerts(alerts)),
         Command::GrantPerk { perk } => Ok(draft.perk(perk, true)),
         Command::RevokePerk { perk } => Ok(draft.perk(perk, false)),
         Command::Hold {
@@ -211,6 +213,17 @@ impl Draft<'_> {
         }
         self.change(Changes {
             spend_limits: Some(limits),
+            ..Changes::default()
+        })
+    }
+
+    fn set_alerts(self, alerts: &[Alert]) -> Vec<Entry> {
+        let known = self.account.alerts.iter().map(|watch| &watch.alert);
+        if known.eq(alerts) {
+            return Vec::new();
+        }
+        self.change(Changes {
+            alerts: Some(alerts.to_vec()),
             ..Changes::default()
         })
     }

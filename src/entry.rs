@@ -4,6 +4,7 @@ use std::ops::Add;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alert::Alert;
 use crate::charge::{Charge, Payment, Refund, Standing};
 use crate::credits::Credits;
 use crate::grant::Grant;
@@ -81,6 +82,9 @@ pub struct Changes {
     /// The new spend limits, both of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spend_limits: Option<SpendLimits>,
+    /// The new alerts, all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<Vec<Alert>>,
 }
 
 /// What happened, with all that replay needs.

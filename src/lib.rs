@@ -30,6 +30,7 @@ pub mod usage_format;
 
 // What an account is made of.
 pub mod account;
+pub mod alert;
 pub mod archive;
 pub mod calendar;
 pub mod charge;

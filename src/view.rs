@@ -4,12 +4,14 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 use crate::account::Account;
+use crate::alert::{Alert, Watch};
 use crate::catalog::Catalog;
 use crate::credits::Credits;
 use crate::due::Settled;
 use crate::entry::Balance;
 use crate::estimate::Wallet;
 use crate::grant::{Category, Grant, GrantKind};
+use crate::ids::EntryId;
 use crate::limit::LimitStandings;
 use crate::meter::Quantities;
 use crate::plan::Feature;
@@ -70,6 +72,19 @@ pub struct GrantView<'a> {
     scope: Option<&'a [String]>,
     effective_at: Instant,
     expires_at: Option<Instant>,
+}
+
+/// The alerts of an account.
+#[derive(Clone, Debug, Serialize)]
+pub struct AlertsView<'a> {
+    alerts: Vec<AlertView<'a>>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct AlertView<'a> {
+    #[serde(flatten)]
+    alert: &'a Alert,
+    crossed_by: Option<EntryId>,
 }
 
 /// What an account may use beside credits.
@@ -241,6 +256,13 @@ impl Settled {
 }
 
 impl Account {
+    /// Its alerts, and which entry crossed each last.
+    pub fn alerts_view(&self) -> AlertsView<'_> {
+        AlertsView {
+            alerts: self.alerts.iter().map(alert_view).collect(),
+        }
+    }
+
     /// What its plan and perks allow beside credits.
     pub fn entitlements_view<'a>(&self, catalog: &'a Catalog) -> EntitlementsView<'a> {
         let mut features = BTreeMap::new();
@@ -268,6 +290,13 @@ impl Account {
             features,
             unlimited_models,
         }
+    }
+}
+
+fn alert_view(watch: &Watch) -> AlertView<'_> {
+    AlertView {
+        alert: &watch.alert,
+        crossed_by: watch.crossed_by,
     }
 }
 

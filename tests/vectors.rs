@@ -58,11 +58,12 @@ fn a_snapshot_gives_the_estimate_that_the_account_gives() {
             serde_json::to_value(settled.account_view()).unwrap(),
             serde_json::to_value(settled.balance_view()).unwrap(),
         ];
-        let has_perks = !settled.account.perks.is_empty();
+        // A balance alone knows neither of perks nor of limits.
+        let says_all = settled.account.perks.is_empty() && settled.wallet().limits.room().is_none();
         for body in requests() {
             let request = read(&body).unwrap();
             let live = account_estimate(&request, ledger.catalog, settled.wallet()).unwrap();
-            for view in views.iter().take(if has_perks { 1 } else { 2 }) {
+            for view in views.iter().take(if says_all { 2 } else { 1 }) {
                 let snapshot = Snapshot::parse(&value(view.clone())).unwrap();
                 let previewed = account_estimate(&request, ledger.catalog, snapshot.wallet());
                 assert_eq!(previewed.unwrap(), live, "{body} of {view}");
@@ -87,6 +88,11 @@ fn ledgers() -> Vec<(Ledger, String)> {
     let mut owing = Ledger::open("free");
     let hold = owing.reserve(50);
     owing.capture(hold, call("flux-schnell", 400));
+    let mut limited = Ledger::open("max");
+    limited.limit(json!({"day": 30, "month": 60.5}));
+    limited.at(&noon(4)).spend(22);
+    limited.at(&noon(5)).spend(5);
+    limited.reserve(4);
     vec![
         (Ledger::open("free"), noon(1)),
         (Ledger::open("maker"), noon(3)),
@@ -94,6 +100,7 @@ fn ledgers() -> Vec<(Ledger, String)> {
         (mixed, noon(2)),
         (held, "2026-03-02T00:01:00Z".to_owned()),
         (owing, noon(1)),
+        (limited, noon(5)),
     ]
 }
 

@@ -43,6 +43,8 @@ export class EdgeCredits {
   updateAccount = (account, changes, options) => this.#send('PATCH', at(account), changes, options)
   changePlan = (account, change, options) => this.#send('PUT', at(account, 'plan'), change, options)
   setSpendLimits = (account, limits, options) => this.#send('PUT', at(account, 'spend-limits'), limits, options)
+  alerts = (account, options) => this.#get(at(account, 'alerts'), {}, options)
+  setAlerts = (account, alerts, options) => this.#send('PUT', at(account, 'alerts'), { alerts }, options)
   grantPerk = (account, perk, options) => this.#send('PUT', at(account, 'perks', perk), undefined, options)
   revokePerk = (account, perk, options) => this.#send('DELETE', at(account, 'perks', perk), undefined, options)
   balance = (account, query, options) => this.#get(at(account, 'balance'), query, options)

@@ -47,6 +47,7 @@ export type Changes = Given<api.UpdateRequest>
 export type PlanChange = Given<api.PlanRequest>
 export type NewGrant = Given<api.GrantRequest>
 export type NewPromotion = Given<api.PromotionRequest>
+export type Alert = Given<api.AlertsRequest>['alerts'][number]
 export type NewPublication = { readonly catalog: CatalogSource, readonly effective_at?: string | null }
 export type EntriesQuery = Given<api.ListEntriesQuery>
 
@@ -100,6 +101,9 @@ export class EdgeCredits {
   changePlan(account: string, change: PlanChange, options?: CallOptions): Promise<Account>
   /** Sets the most that the account may spend a day and a month, in place of the limits before. */
   setSpendLimits(account: string, limits: Given<api.SpendLimitsRequest>, options?: CallOptions): Promise<Account>
+  alerts(account: string, options?: CallOptions): Promise<api.Alerts>
+  /** Sets the thresholds of which the receiver is told, in place of those before. */
+  setAlerts(account: string, alerts: readonly Alert[], options?: CallOptions): Promise<api.Alerts>
   grantPerk(account: string, perk: string, options?: CallOptions): Promise<Account>
   revokePerk(account: string, perk: string, options?: CallOptions): Promise<Account>
   balance(account: string, query?: Given<api.ReadBalanceQuery>, options?: CallOptions): Promise<Balance>

@@ -12,8 +12,10 @@ const HANDLERS = {
     if (request.method !== 'GET') await this.gate.pass()
     return this.ask((object) => object.fetch(headOf(request), body))
   },
-  alarm() {
-    return this.ask((object) => object.alarm())
+  /** The runtime tries an alarm again that throws. */
+  async alarm() {
+    const failure = await this.ask((object) => object.alarm())
+    if (failure !== undefined) throw new Error(failure)
   },
   // A watcher has nothing to say.
   webSocketMessage() {},

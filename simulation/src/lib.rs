@@ -1,6 +1,7 @@
 //! A seeded simulation: many accounts, hostile clocks, crashes, retries and replaced catalogs, checked after
 //! every command against the laws and against a naive model.
 
+pub mod alerts;
 pub mod catalogs;
 pub mod laws;
 pub mod model;

@@ -4,6 +4,7 @@
 //! counts in plain integers of micro-credits. From the core it takes what commands and catalogs are, and the
 //! calendar; how anything is decided is its own.
 
+use edge_credits::alert::Alert;
 use edge_credits::calendar::{Anchor, Zone};
 use edge_credits::catalog::Catalog;
 use edge_credits::charge::OnExcess;
@@ -179,6 +180,7 @@ struct Account {
     invited: bool,
     invitations: Vec<String>,
     limits: SpendLimits,
+    alerts: Vec<Alert>,
     /// The latest day and the latest month in which something was spent.
     spans: [Option<Span>; 2],
     used: Used,
@@ -416,6 +418,7 @@ impl Account {
             invited: false,
             invitations: Vec::new(),
             limits: SpendLimits::default(),
+            alerts: Vec::new(),
             spans: [None, None],
             used: Used::default(),
         })
@@ -749,6 +752,11 @@ impl Account {
             Command::SetSpendLimits { limits } if *limits == self.limits => Ok(None),
             Command::SetSpendLimits { limits } => {
                 self.limits = *limits;
+                done
+            }
+            Command::SetAlerts { alerts } if *alerts == self.alerts => Ok(None),
+            Command::SetAlerts { alerts } => {
+                self.alerts = alerts.clone();
                 done
             }
             Command::GrantPerk { perk } if self.perks.contains(perk) => Ok(None),

@@ -1,6 +1,7 @@
 //! The player: whoever uses an account, as badly as can be. It makes up the steps.
 
 use edge_credits::account::Account;
+use edge_credits::alert::{Alert, AlertType};
 use edge_credits::catalog::Catalog;
 use edge_credits::charge::OnExcess;
 use edge_credits::command::{Command, NewGrant};
@@ -214,9 +215,9 @@ impl Player {
         catalog: &Catalog,
     ) -> (Command, About) {
         let weights = if settled.is_some() {
-            [1, 3, 7, 2, 2, 18, 14, 4, 4, 16, 9, 9, 4, 3, 3, 3, 2]
+            [1, 3, 7, 2, 2, 18, 14, 4, 4, 16, 9, 9, 4, 3, 3, 3, 2, 2]
         } else {
-            [80, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+            [80, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
         };
         let hold = HoldId(1);
         let mut about = About::Itself;
@@ -292,10 +293,13 @@ impl Player {
                 quantity: 1 + self.random.sized(60),
             },
             14 => self.award(),
-            15 => Command::SetSpendLimits {
+            15 => Command::SetAlerts {
+                alerts: self.alerts(),
+            },
+            16 => Command::SetSpendLimits {
                 limits: SpendLimits {
-                    day: self.limit(400),
-                    month: self.limit(6_000),
+                    day: self.limit(1_000),
+                    month: self.limit(20_000),
                 },
             },
             _ => Command::ReturnFeature {
@@ -306,11 +310,23 @@ impl Player {
         (command, about)
     }
 
+    /// A few alerts, some of which were there before.
+    fn alerts(&mut self) -> Vec<Alert> {
+        let types = [AlertType::AvailableBelow, AlertType::SpentTodayAbove];
+        let count = self.random.below(4);
+        let alert = |place: u64| Alert {
+            id: format!("alert-{place}"),
+            r#type: *self.random.pick(&types),
+            credits: Credits::whole(*self.random.pick(&[1, 20, 50, 100, 300, 2_000])),
+        };
+        (0..count).map(alert).collect()
+    }
+
     /// A limit that binds at times, or none.
     fn limit(&mut self, most: u64) -> Option<Credits> {
         match self.random.below(10) {
-            0 => Some(Credits::ZERO),
-            1..5 => Some(self.amount(most)),
+            0 if self.random.percent(10) => Some(Credits::ZERO),
+            1..3 => Some(self.amount(most)),
             _ => None,
         }
     }
@@ -628,6 +644,7 @@ fn needs_key(command: &Command) -> bool {
             | Command::Update { .. }
             | Command::ChangePlan { .. }
             | Command::SetSpendLimits { .. }
+            | Command::SetAlerts { .. }
             | Command::GrantPerk { .. }
             | Command::RevokePerk { .. }
             | Command::Award { .. }

@@ -17,6 +17,7 @@ use edge_credits::meter::Meter;
 use edge_credits::refusal::Code;
 use edge_credits::time::Instant;
 
+use crate::alerts::alerts_are_as_the_journal_says;
 use crate::catalogs::InForce;
 use crate::laws::{self, Broken, Sums};
 use crate::model::{Draws, GrantView, Micros, Mistake, Model, Outcome, Receipt, Used, View};
@@ -287,6 +288,7 @@ impl<'a> Subject<'a> {
             return Ok(());
         };
         laws::day_adds_up(account, &self.shell.journal)?;
+        alerts_are_as_the_journal_says(&self.shell.journal)?;
         let mut grants = records.grants.clone();
         for grant in &account.grants {
             grants.insert(grant.id.clone(), grant.clone());

@@ -40,7 +40,9 @@ fn a_model_that_is_wrong_is_noticed() {
             mistake,
             ..Plan::new(1, 20_000, 8)
         };
-        let failure = run(&plan).expect_err("a mistake that is noticed");
+        let Err(failure) = run(&plan) else {
+            panic!("{mistake:?} is not noticed");
+        };
         assert!(failure.steps.len() <= 12, "{mistake:?}: {failure}");
     }
 }

@@ -165,6 +165,8 @@ using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "edge-credits", worker = .worker),
+    # The only hosts that a test may reach are on this machine.
+    (name = "internet", network = (allow = ["private"])),
     (name = "disk", disk = (path = ${text(disk)}, writable = true)),
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "edge-credits")],

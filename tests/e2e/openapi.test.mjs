@@ -223,6 +223,16 @@ describe('a member\'s life', () => {
     refused(await api.put(a('/spend-limits'), { month: 1e9 }), 400, 'amount_too_large')
     refused(await api.put(a('/spend-limits'), { week: 1 }), 400, 'invalid_request')
     answered(await api.put(a('/spend-limits'), { day: null }))
+  })
+
+  test('has alerts', async () => {
+    const low = { id: 'low', type: 'available_below', credits: 20.5 }
+    answered(await api.put(a('/alerts'), { alerts: [low, { id: 'dear', type: 'spent_today_above', credits: 0 }] }))
+    refused(await api.put(a('/alerts'), { alerts: [low, low] }), 400, 'invalid_request')
+    refused(await api.put(a('/alerts'), { alerts: [{ ...low, credits: 0 }] }), 400, 'invalid_credits')
+    refused(await api.put(a('/alerts'), { alerts: [{ ...low, credits: 1e9 }] }), 400, 'amount_too_large')
+    answered(await api.get(a('/alerts')))
+    refused(await api.get(a('/alerts?page=1')), 400, 'invalid_request')
     answered(await api.get(a('/entries?kind=updated')))
   })
 

@@ -109,6 +109,17 @@ test('snapshots from before spending was counted lose nothing of what was spent 
   })
 })
 
+test('an outbox from before it knew when things are due goes on telling', async () => {
+  const old = "CREATE TABLE outbox (kind TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID; INSERT INTO outbox VALUES ('wall', '1')"
+  await serving(copied(join(FIXTURES, 'schema-1'), `DROP TABLE IF EXISTS outbox; ${old}`), async (api) => {
+    const account = new Account(api, ACCOUNT, LATER)
+    answered(await account.patch({ display_name: 'Grace' }))
+    answered(await account.put('/alerts', { alerts: [{ id: 'low', type: 'available_below', credits: 20 }] }))
+    const { early_birds } = answered(await api.get('/v1/memorial-wall'))
+    assert.ok(early_birds.some(({ display_name }) => display_name === 'Grace'), JSON.stringify(early_birds))
+  })
+})
+
 test('a database that a later Worker wrote is refused, and left alone', async () => {
   const dir = copied(FIXTURE, "UPDATE meta SET value = value + 1 WHERE name = 'schema'")
   await serving(dir, async (api) => {

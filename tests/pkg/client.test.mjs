@@ -106,6 +106,11 @@ test('the client calls every part of the API', async () => {
   assert.equal((await credits.useFeature(account, 'file_uploads', 3)).feature.used, 3)
   assert.equal((await credits.returnFeature(account, 'file_uploads')).feature.used, 2)
   assert.equal((await credits.entitlements(account)).features.file_uploads.remaining, 98)
+  assert.equal((await credits.setSpendLimits(account, { day: 50 })).spend_limits.day.limit, 50)
+  assert.equal((await credits.setSpendLimits(account, {})).spend_limits.day, null)
+  const alert = { id: 'low', type: 'available_below', credits: 20 }
+  assert.deepEqual((await credits.setAlerts(account, [alert])).alerts, [{ ...alert, crossed_by: null }])
+  assert.equal((await credits.alerts(account)).alerts[0].id, 'low')
 })
 
 test('a preview in the browser is the estimate of the Worker', async () => {
@@ -118,6 +123,11 @@ test('a preview in the browser is the estimate of the Worker', async () => {
     assert.deepEqual(estimator.preview(fetched.balance, request), await credits.preview(account, request))
     assert.deepEqual(estimator.estimate(request), await credits.estimate(request))
   }
+  const limited = await credits.setSpendLimits(account, { day: 20, month: 500 })
+  for (const request of [HUNDRED_TOKENS, { model: 'flux-dev', usage: { images: 9 } }]) {
+    assert.deepEqual(estimator.preview(limited, request), await credits.preview(account, request))
+  }
+  assert.equal(estimator.preview(limited, { model: 'flux-dev', usage: { images: 9 } }).access.code, 'spend_limit_reached')
 })
 
 test('a refusal says its code, its status, its field and the figures', async () => {

@@ -148,6 +148,8 @@ pub struct Ledger {
     published: Vec<Version>,
     credits: Credits,
     used: Credits,
+    /// The alerts that were crossed: their ids, the figures, and the kinds of the entries.
+    pub crossings: Vec<(String, i64, &'static str)>,
     /// Whether the replayed state is compared after every command, which long walks do at times only.
     pub compares_always: bool,
 }
@@ -165,6 +167,7 @@ impl Ledger {
             published: Vec::new(),
             credits: Credits::ZERO,
             used: Credits::ZERO,
+            crossings: Vec::new(),
             compares_always: true,
         }
     }
@@ -295,6 +298,10 @@ impl Ledger {
         }
         for record in Account::apply(&mut self.state, entry) {
             self.shelf.keep(record);
+        }
+        for (alert, figure) in self.state.as_ref().unwrap().crossings(entry) {
+            let crossing = (alert.id.clone(), whole(figure), entry.event.kind());
+            self.crossings.push(crossing);
         }
         self.credits += entry.credits;
         self.check(entry, before);
@@ -501,6 +508,15 @@ impl Ledger {
     pub fn limit(&mut self, limits: Json) -> Vec<Entry> {
         self.attempt(&Command::spend_limits(&value(limits)).unwrap())
             .unwrap()
+    }
+
+    /// Sets the account's alerts: rows of an id, a type and a threshold.
+    #[track_caller]
+    pub fn watch(&mut self, alerts: &[(&str, &str, u64)]) -> Vec<Entry> {
+        let alert = |(id, kind, credits): &(&str, &str, u64)| json!({"id": id, "type": kind, "credits": credits});
+        let alerts: Vec<Json> = alerts.iter().map(alert).collect();
+        let command = Command::alerts(&value(json!({"alerts": alerts}))).unwrap();
+        self.attempt(&command).unwrap()
     }
 
     #[track_caller]

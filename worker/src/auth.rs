@@ -138,6 +138,7 @@ fn right_to(call: &Call) -> Right {
         | Call::Usage
         | Call::Verify
         | Call::Entitlements
+        | Call::ReadAlerts
         | Call::Invitation
         | Call::Live => Right::Read,
         Call::Hold

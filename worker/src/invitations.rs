@@ -25,7 +25,7 @@ use crate::store::KeyedContent;
 use crate::vars;
 
 /// What the outbox calls the note.
-const REDEMPTION: &str = "redemption";
+pub(crate) const REDEMPTION: &str = "redemption";
 /// When the alarm goes on with a redemption that nobody finished, in milliseconds.
 const ALARM_MS: u64 = 3_000;
 

@@ -3,6 +3,7 @@
 //! It matches the route, authenticates, answers price questions itself, and hands everything about an account to
 //! that account's object. What is decided is decided by the core; here are routes, storage and JSON.
 
+mod alerts;
 mod at_once;
 mod auth;
 mod catalogs;

@@ -20,19 +20,23 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, Method, State};
 
+use crate::alerts;
 use crate::at_once;
 use crate::fault;
 use crate::gate::Gate;
 use crate::internal;
+use crate::invitations::REDEMPTION;
 use crate::live::Watchers;
 use crate::outbox::Outbox;
 use crate::problem::{CallFault, Problem};
+use crate::promotions::PROMOTION;
 use crate::published::{self, Timeline};
 use crate::reply::{self, Response};
 use crate::request::{Header, Request};
 use crate::route::{Call, Route, charge_id, hold_id};
 use crate::store::{Answered, KeyedContent, Loaded, Made, Store};
 use crate::trace;
+use crate::wall::WALL;
 
 /// Which segment of the path `/v1/accounts/{a}/…` begins the call on the account.
 const CALL_SEGMENT: usize = 4;
@@ -117,15 +121,21 @@ impl AccountObject {
         })
     }
 
-    /// Tells what a crash, or somebody who could not be reached, has left to be told.
+    /// Tells what a crash, or somebody who could not be reached, has left to be told. The value says why there is no next
+    /// alarm though there is to be one.
     pub fn alarm(&self) -> JsValue {
         let account = self.0.clone();
         at_once::run(async move {
-            if let Err(problem) = account.tell_all().await {
+            let told = account.tell_due().await;
+            if let Err(problem) = &told {
                 trace::fault(None, &format!("not told yet: {problem:?}"));
-                let _ = account.outbox.set_alarm(ALARM_RETRY_MS);
             }
-            JsValue::UNDEFINED
+            let after_ms = if told.is_ok() { 0 } else { ALARM_RETRY_MS };
+            let set = account.outbox.set_alarm(after_ms);
+            set.map_or_else(
+                |problem| JsValue::from(format!("{problem:?}")),
+                |()| JsValue::UNDEFINED,
+            )
         })
     }
 }
@@ -182,13 +192,29 @@ impl Account {
         }
     }
 
-    /// Tells others what they still have to be told.
-    async fn tell_all(&self) -> Result<(), Problem> {
+    /// Tells others what they are to be told by now. What then is still there is tried again later.
+    async fn tell_due(&self) -> Result<(), Problem> {
         published::hear(&self.env).await?;
         self.wake()?;
-        self.finish_redemption().await?;
-        self.finish_promotion().await?;
-        self.tell_wall().await
+        let mut is_heard = true;
+        for due in self.outbox.due()? {
+            if due.name.starts_with(alerts::PREFIX) {
+                is_heard = is_heard && self.post_alert(&due).await?;
+                continue;
+            }
+            // Whatever comes of it, it is not tried again at once. What succeeds takes it out.
+            self.outbox.postpone(&due.name, ALARM_RETRY_MS)?;
+            let told = match due.name.as_str() {
+                REDEMPTION => self.finish_redemption().await,
+                PROMOTION => self.finish_promotion().await,
+                WALL => self.tell_wall().await,
+                _ => Ok(()),
+            };
+            if let Err(problem) = told {
+                trace::fault(None, &format!("not told yet: {problem:?}"));
+            }
+        }
+        Ok(())
     }
 
     /// Reads the journal, if that was not done yet.
@@ -236,6 +262,9 @@ impl Account {
                 let catalog = ask.catalogs.at(settled.as_of);
                 reply::json(200, &settled.account.entitlements_view(catalog))
             }),
+            Call::ReadAlerts => self.read(ask, &[], |settled| {
+                reply::json(200, &settled.account.alerts_view())
+            }),
             Call::ReadHolds => self.read_holds(ask),
             Call::ReadHold(hold) => self.read_hold(ask, hold),
             Call::ReadGrants => self.read_grants(ask),
@@ -267,6 +296,7 @@ impl Account {
             dry_run,
         })?;
         match executed.unwritten {
+            Some(after) if *call == Call::SetAlerts => reply::json(200, &after.alerts_view()),
             Some(after) => {
                 let settled = after.settled(ask.now, ask.catalogs.view());
                 reply::json(200, &settled.account_view())
@@ -304,10 +334,13 @@ impl Account {
         let entries = decide(loaded.account.as_ref(), id, command, *now, &context)?;
 
         let mut after = loaded.account.clone();
-        let mut departed = Vec::new();
+        let (mut departed, mut letters) = (Vec::new(), Vec::new());
         for entry in &entries {
             let gone = AccountState::apply(&mut after, entry);
             departed.extend(gone.into_iter().map(|record| (entry.seq, record)));
+            if let Some(after) = &after {
+                letters.extend(self.letters(after, entry)?);
+            }
         }
         let Some(after) = after else {
             return Err(account_not_found(id).into());
@@ -329,7 +362,12 @@ impl Account {
             catalog,
         };
         fault::before_write()?;
-        *loaded = self.store.commit(loaded, made)?;
+        *loaded = self
+            .store
+            .commit(loaded, made, || self.put_letters(&letters))?;
+        if !letters.is_empty() {
+            self.outbox.set_alarm(0)?;
+        }
         self.gate.shut_until_synced();
         fault::after_write()?;
         if let Some(account) = &loaded.account {
@@ -425,6 +463,7 @@ fn parse(call: &Call, ask: &Ask<'_>) -> Result<(Command, bool), Problem> {
         Call::Update => Command::update(body)?,
         Call::ChangePlan => return Ok(Command::change_plan(body, catalog)?),
         Call::SetSpendLimits => Command::spend_limits(body)?,
+        Call::SetAlerts => Command::alerts(body)?,
         Call::GrantPerk(perk) | Call::RevokePerk(perk) => {
             Command::nothing(body)?;
             Command::perk(perk, matches!(call, Call::GrantPerk(_)), catalog)?
@@ -480,6 +519,9 @@ fn answer_to(
                 status,
                 &account.settled(ask.now, ask.catalogs.view()).account_view(),
             )
+        }
+        (Some(account), Some(_)) if *call == Call::SetAlerts => {
+            reply::json(200, &account.alerts_view())
         }
         (_, Some(entry)) => reply::entry(entry),
         _ => Err(Problem::Fault("a command made no entry".to_owned())),

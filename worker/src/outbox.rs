@@ -1,5 +1,7 @@
 //! The outbox: what an account still has to tell others. It is written together with what makes it necessary, and
 //! an alarm sees to it that it is told, whatever happens in between.
+//!
+//! An object has one alarm: it is set for whatever is due first.
 
 use std::cell::Cell;
 
@@ -8,12 +10,19 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::durable::Storage;
-use worker::{Date, SqlStorage, State};
+use worker::{Date, SqlStorage, SqlStorageValue, State};
 
 use crate::problem::Problem;
 
-const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS outbox (
-    kind TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID";
+const SCHEMA: &str = "CREATE TABLE outbox (
+    kind TEXT PRIMARY KEY, body TEXT NOT NULL, due_at INTEGER NOT NULL DEFAULT 0,
+    tries INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID";
+/// What a table lacks that an earlier version made.
+const LATER_COLUMNS: &str = "ALTER TABLE outbox ADD COLUMN due_at INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE outbox ADD COLUMN tries INTEGER NOT NULL DEFAULT 0";
+
+/// How much is told at one alarm. What is left has the next.
+const MOST_AT_ONCE: i64 = 50;
 
 #[wasm_bindgen]
 extern "C" {
@@ -25,12 +34,22 @@ extern "C" {
     fn set_alarm(this: &AlarmStorage, time: f64) -> Result<JsValue, JsValue>;
 }
 
-/// What is still to be told, at most one of a kind.
+/// What is still to be told, each under a name of its own.
 pub(crate) struct Outbox {
     sql: SqlStorage,
     storage: Storage,
     /// Whether this step put something in that is to be told at once.
     is_fresh: Cell<bool>,
+}
+
+/// Something that is due.
+#[derive(Deserialize)]
+pub(crate) struct Due {
+    #[serde(rename = "kind")]
+    pub(crate) name: String,
+    pub(crate) body: String,
+    /// How often it was tried in vain.
+    pub(crate) tries: usize,
 }
 
 impl Outbox {
@@ -43,44 +62,100 @@ impl Outbox {
         }
     }
 
-    /// Puts something in, in place of what was there of its kind, and sets the alarm that will tell it if nobody
+    /// Puts something in, in place of what was there under its name, and sets the alarm that will tell it if nobody
     /// does before.
     pub(crate) fn put(
         &self,
-        kind: &str,
+        name: &str,
         body: &impl Serialize,
         after_ms: u64,
     ) -> Result<(), Problem> {
-        self.sql.exec(SCHEMA, vec![])?;
-        self.sql.exec(
-            "INSERT OR REPLACE INTO outbox (kind, body) VALUES (?,?)",
-            vec![kind.into(), serde_json::to_string(body)?.into()],
-        )?;
-        self.set_alarm(after_ms)?;
+        self.insert(name, &serde_json::to_string(body)?, after_ms)?;
         self.is_fresh.set(true);
+        self.set_alarm(0)
+    }
+
+    /// Puts something in without setting the alarm, which [`Outbox::set_alarm`] must do in the same step.
+    pub(crate) fn insert(&self, name: &str, body: &str, after_ms: u64) -> Result<(), Problem> {
+        self.make_table()?;
+        self.sql.exec(
+            "INSERT OR REPLACE INTO outbox (kind, body, due_at, tries) VALUES (?,?,?,0)",
+            vec![name.into(), body.into(), from_now(after_ms)],
+        )?;
         Ok(())
     }
 
-    /// What is there of this kind.
-    pub(crate) fn get<T: DeserializeOwned>(&self, kind: &str) -> Result<Option<T>, Problem> {
+    /// What is there under this name.
+    pub(crate) fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Problem> {
         #[derive(Deserialize)]
         struct Row {
             body: String,
         }
-        self.sql.exec(SCHEMA, vec![])?;
+        self.make_table()?;
         let rows: Vec<Row> = self
             .sql
-            .exec("SELECT body FROM outbox WHERE kind = ?", vec![kind.into()])?
+            .exec("SELECT body FROM outbox WHERE kind = ?", vec![name.into()])?
             .to_array()?;
         rows.first()
             .map(|row| Ok(serde_json::from_str(&row.body)?))
             .transpose()
     }
 
-    pub(crate) fn remove(&self, kind: &str) -> Result<(), Problem> {
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Problem> {
         self.sql
-            .exec("DELETE FROM outbox WHERE kind = ?", vec![kind.into()])?;
+            .exec("DELETE FROM outbox WHERE kind = ?", vec![name.into()])?;
         Ok(())
+    }
+
+    /// What is due now, the first first.
+    pub(crate) fn due(&self) -> Result<Vec<Due>, Problem> {
+        self.make_table()?;
+        let rows = self.sql.exec(
+            "SELECT kind, body, tries FROM outbox WHERE due_at <= ? ORDER BY due_at, kind LIMIT ?",
+            vec![from_now(0), SqlStorageValue::Integer(MOST_AT_ONCE)],
+        )?;
+        Ok(rows.to_array()?)
+    }
+
+    /// Has something that was tried in vain tried again after so long.
+    pub(crate) fn postpone(&self, name: &str, after_ms: u64) -> Result<(), Problem> {
+        self.sql.exec(
+            "UPDATE outbox SET due_at = ?, tries = tries + 1 WHERE kind = ?",
+            vec![from_now(after_ms), name.into()],
+        )?;
+        Ok(())
+    }
+
+    /// Lets whatever has a name that begins so wait for at least so long. It was not tried.
+    pub(crate) fn hold_back(&self, prefix: &str, after_ms: u64) -> Result<(), Problem> {
+        let until = from_now(after_ms);
+        self.sql.exec(
+            "UPDATE outbox SET due_at = max(due_at, ?) WHERE substr(kind, 1, length(?)) = ?",
+            vec![until, prefix.into(), prefix.into()],
+        )?;
+        Ok(())
+    }
+
+    /// Sets the object's alarm for what is due first, if there is anything, but not before so long.
+    pub(crate) fn set_alarm(&self, after_ms: u64) -> Result<(), Problem> {
+        #[derive(Deserialize)]
+        struct Row {
+            due_at: Option<f64>,
+        }
+        self.make_table()?;
+        let rows: Vec<Row> = self
+            .sql
+            .exec("SELECT min(due_at) AS due_at FROM outbox", vec![])?
+            .to_array()?;
+        let Some(due_at) = rows.first().and_then(|row| row.due_at) else {
+            return Ok(());
+        };
+        let earliest = Date::now().as_millis().saturating_add(after_ms);
+        let storage: &AlarmStorage = self.storage.as_raw().unchecked_ref();
+        storage
+            .set_alarm(due_at.max(earliest as f64))
+            .map(|_| ())
+            .map_err(|error| Problem::Fault(format!("the alarm was not set: {error:?}")))
     }
 
     /// Whether something was put in since this was last asked.
@@ -93,13 +168,28 @@ impl Outbox {
         &self.sql
     }
 
-    /// Sets the object's alarm, so many milliseconds from now.
-    pub(crate) fn set_alarm(&self, after_ms: u64) -> Result<(), Problem> {
-        let storage: &AlarmStorage = self.storage.as_raw().unchecked_ref();
-        let time = Date::now().as_millis().saturating_add(after_ms);
-        storage
-            .set_alarm(time as f64)
-            .map(|_| ())
-            .map_err(|error| Problem::Fault(format!("the alarm was not set: {error:?}")))
+    fn make_table(&self) -> Result<(), Problem> {
+        #[derive(Deserialize)]
+        struct Row {
+            sql: String,
+        }
+        let rows: Vec<Row> = self
+            .sql
+            .exec(
+                "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'outbox'",
+                vec![],
+            )?
+            .to_array()?;
+        match rows.first() {
+            None => self.sql.exec(SCHEMA, vec![])?,
+            Some(row) if !row.sql.contains("due_at") => self.sql.exec(LATER_COLUMNS, vec![])?,
+            Some(_) => return Ok(()),
+        };
+        Ok(())
     }
+}
+
+fn from_now(after_ms: u64) -> SqlStorageValue {
+    let time = Date::now().as_millis().saturating_add(after_ms);
+    SqlStorageValue::Integer(i64::try_from(time).unwrap_or(i64::MAX))
 }

@@ -21,7 +21,7 @@ use crate::route::query;
 use crate::store::KeyedContent;
 
 /// What the outbox calls the note.
-const PROMOTION: &str = "promotion";
+pub(crate) const PROMOTION: &str = "promotion";
 /// When the alarm goes on with a redemption that nobody finished, in milliseconds.
 const ALARM_MS: u64 = 3_000;
 

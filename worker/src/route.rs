@@ -47,6 +47,8 @@ pub(crate) enum Call {
     Update,
     ChangePlan,
     SetSpendLimits,
+    SetAlerts,
+    ReadAlerts,
     GrantPerk(String),
     RevokePerk(String),
     Balance,
@@ -132,6 +134,11 @@ impl Call {
             },
             ["plan"] => only(method, Method::Put, "PUT", Call::ChangePlan),
             ["spend-limits"] => only(method, Method::Put, "PUT", Call::SetSpendLimits),
+            ["alerts"] => match method {
+                Method::Get => Ok(Call::ReadAlerts),
+                Method::Put => Ok(Call::SetAlerts),
+                _ => Err(CallFault::MethodNotAllowed("GET, PUT")),
+            },
             ["perks", perk] => match method {
                 Method::Put => Ok(Call::GrantPerk(text(perk))),
                 Method::Delete => Ok(Call::RevokePerk(text(perk))),

@@ -238,9 +238,14 @@ impl Store {
         }
     }
 
-    /// Writes what a command made and everything that follows from it, or nothing at all. Gives back what is
-    /// then in memory.
-    pub(crate) fn commit(&self, before: &Loaded, made: Made<'_>) -> Result<Loaded, Problem> {
+    /// Writes what a command made, everything that follows from it, and what is to be written beside it, or nothing
+    /// at all. Gives back what is then in memory.
+    pub(crate) fn commit(
+        &self,
+        before: &Loaded,
+        made: Made<'_>,
+        beside: impl Fn() -> Result<(), Problem>,
+    ) -> Result<Loaded, Problem> {
         let Made {
             entries,
             departed,
@@ -274,6 +279,7 @@ impl Store {
             if is_snapshot_due {
                 self.put_snapshot(&after)?;
             }
+            beside()?;
             fault::in_transaction(&self.sql)
         })?;
         let tail = if is_snapshot_due { 0 } else { tail };

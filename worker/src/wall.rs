@@ -20,7 +20,7 @@ use crate::request::Headers;
 /// The perk whose holders the wall remembers.
 const PERK: &str = "early_bird";
 /// What the outbox calls that the directory must be told.
-const WALL: &str = "wall";
+pub(crate) const WALL: &str = "wall";
 /// How long an isolate shows the wall as it last saw it.
 const FRESH_MS: u64 = 10_000;
 
