@@ -79,6 +79,7 @@ function crateOf(name) {
     case 'std':
     case 'u64':
     case 'str':
+    case '__rustc':
     case 'compiler_builtins': return 'the standard library'
     default: return crate
   }
