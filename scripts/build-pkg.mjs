@@ -27,7 +27,7 @@ const WASM_FEATURES = [
 
 // Functions are inlined at their only call just where that is shorter: alike calls compress better than alike bodies.
 // The lowest memory is unused since the stack ends there, so that offsets may be folded into loads and stores.
-const SMALLER = ['-Oz', '--one-caller-inline-max-function-size=1', '--low-memory-unused', '--strip-producers']
+const SMALLER = ['-Oz', '--one-caller-inline-max-function-size=1', '--low-memory-unused']
 
 export function buildPkg() {
   return locked('build-pkg', async () => {
@@ -42,7 +42,8 @@ export function buildPkg() {
       rmSync(folder, { recursive: true, force: true })
       mkdirSync(folder)
     }
-    const wasm = await compile()
+    const small = await compile(BUILD)
+    const wasm = readFileSync(small)
     refuseMachinePaths(wasm)
     await bundle(wasm)
     await writeTypes()
@@ -52,25 +53,28 @@ export function buildPkg() {
   })
 }
 
-/** The bytes of the wasm, as small as they get. */
-async function compile() {
+/**
+ * Compiles the wasm into a folder, with what calls it, and gives its file. As the package has it, unless another
+ * `level` of optimisation is named, or the functions are to keep their `names`.
+ */
+export async function compile(folder, { level = 'z', names = false } = {}) {
   const { CARGO_ENCODED_RUSTFLAGS, ...env } = wasmEnv()
   const flags = [CARGO_ENCODED_RUSTFLAGS, ...SMALL_HASH].join('\x1f')
   await must('cargo', [
     'build', '--package', 'edge-credits-wasm', '--release', '--target', WASM_TARGET, '--quiet',
     // A folder of its own, since the Worker is built with other flags: neither build undoes the other.
-    '--target-dir', join(targetFolder(), 'pkg'),
+    '--target-dir', join(targetFolder(), 'pkg'), '--config', `profile.release.opt-level=${JSON.stringify(level)}`,
   ], { env: { ...env, CARGO_ENCODED_RUSTFLAGS: flags } })
   await must(paths.wasmBindgen, [
     join(targetFolder(), 'pkg', WASM_TARGET, 'release', 'edge_credits_wasm.wasm'),
-    '--out-dir', BUILD, '--out-name', 'glue', '--target', 'bundler', '--no-typescript',
+    '--out-dir', folder, '--out-name', 'glue', '--target', 'bundler', '--no-typescript',
   ])
-  const small = join(BUILD, 'edge_credits.wasm')
+  const small = join(folder, 'edge_credits.wasm')
   await must(paths.node, [
-    paths.npmBin('wasm-opt'), join(BUILD, 'glue_bg.wasm'), ...SMALLER,
-    ...WASM_FEATURES.map((feature) => `--enable-${feature}`), '-o', small,
+    paths.npmBin('wasm-opt'), join(folder, 'glue_bg.wasm'), ...(level === 'z' ? SMALLER : [`-O${level}`]),
+    names ? '--debuginfo' : '--strip-producers', ...WASM_FEATURES.map((feature) => `--enable-${feature}`), '-o', small,
   ])
-  return readFileSync(small)
+  return small
 }
 
 async function bundle(wasm) {

@@ -216,7 +216,7 @@ fn affordable_by(
         .meters()
         .map(|meter| {
             let offer = |model: &str| offer_to(catalog, wallet.perks, model);
-            let most = affordable(request, meter, budget, catalog.increment(), offer)?;
+            let most = affordable(request, meter, budget, catalog.increment(), &offer)?;
             Ok((meter, most))
         })
         .collect::<Result<Vec<_>, Refusal>>()

@@ -144,7 +144,7 @@ pub fn affordable<'a>(
     meter: Meter,
     budget: Credits,
     increment: Credits,
-    offer: impl Fn(&str) -> Option<Offer<'a>>,
+    offer: &dyn Fn(&str) -> Option<Offer<'a>>,
 ) -> Result<Option<Quantity>, Refusal> {
     let [
         Item::Model {

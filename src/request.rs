@@ -118,13 +118,10 @@ impl PricedRequest {
             return Err(Refusal::new(Code::InvalidRequest, detail).at(&fields.path("items")));
         }
         let names = [MODEL_FIELDS.as_slice(), &FLAT_FIELDS].concat();
-        let items = items.iter().enumerate().map(|(position, item)| {
-            let path = format!("{}[{position}]", fields.path("items"));
-            read_item(&Fields::read(item, &path, &names)?, &path, rules)
-        });
-        Ok(PricedRequest {
-            items: items.collect::<Result<_, _>>()?,
-        })
+        let items = fields.list("items", |item, path| {
+            read_item(&Fields::read(item, path, &names)?, path, rules)
+        })?;
+        Ok(PricedRequest { items })
     }
 
     /// The same request at its ceiling, where every item uses the most it may. `None` if no item states it.

@@ -147,7 +147,7 @@ fn openai(report: &Report<'_>) -> Result<Vec<(Meter, Quantity)>, Refusal> {
     ])?;
     let output = report.count(&["completion_tokens", "output_tokens"])?;
     Ok(list([
-        (Meter::InputTokens, without_cached(prompt, &cached)?),
+        (Meter::InputTokens, report.without_cached(prompt, cached)?),
         (Meter::CachedInputTokens, quantity(cached)),
         (Meter::OutputTokens, quantity(output)),
     ]))
@@ -183,17 +183,20 @@ fn gemini(report: &Report<'_>) -> Result<Vec<(Meter, Quantity)>, Refusal> {
     Ok(list([
         (
             Meter::InputTokens,
-            sum(without_cached(prompt, &cached)?, tool_use)?,
+            report.sum(report.without_cached(prompt, cached)?, tool_use)?,
         ),
         (Meter::CachedInputTokens, quantity(cached)),
-        (Meter::OutputTokens, sum(quantity(candidates), thoughts)?),
+        (
+            Meter::OutputTokens,
+            report.sum(quantity(candidates), thoughts)?,
+        ),
     ]))
 }
 
-/// A count that a report states, and where.
-type Count = Option<(Quantity, String)>;
+/// A count that a report states, and under which of its names.
+type Count<'n> = Option<(Quantity, &'n str)>;
 
-fn quantity(count: Count) -> Option<Quantity> {
+fn quantity(count: Count<'_>) -> Option<Quantity> {
     count.map(|(quantity, _)| quantity)
 }
 
@@ -202,31 +205,6 @@ fn list<const N: usize>(counts: [(Meter, Option<Quantity>); N]) -> Vec<(Meter, Q
         .into_iter()
         .filter_map(|(meter, count)| Some((meter, count?)))
         .collect()
-}
-
-/// What is left of a prompt without the cached tokens that are part of it.
-fn without_cached(prompt: Count, cached: &Count) -> Result<Option<Quantity>, Refusal> {
-    let prompt = quantity(prompt);
-    let Some((cached, field)) = cached else {
-        return Ok(prompt);
-    };
-    match prompt.unwrap_or_default().checked_sub(*cached) {
-        Some(rest) => Ok(prompt.map(|_| rest)),
-        None => Err(invalid(
-            field,
-            format!("{cached} cached tokens are more than the prompt has"),
-        )),
-    }
-}
-
-fn sum(count: Option<Quantity>, more: Count) -> Result<Option<Quantity>, Refusal> {
-    let (Some(quantity), Some((more, field))) = (count, &more) else {
-        return Ok(count.or(quantity(more)));
-    };
-    quantity
-        .checked_add(*more)
-        .map(Some)
-        .ok_or_else(|| too_large(more).at(field))
 }
 
 /// A provider's usage object. What it has beside the counts that are asked for is passed over.
@@ -246,9 +224,38 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// What is left of a prompt without the cached tokens that are part of it.
+    fn without_cached(
+        &self,
+        prompt: Count<'_>,
+        cached: Count<'_>,
+    ) -> Result<Option<Quantity>, Refusal> {
+        let prompt = quantity(prompt);
+        let Some((cached, name)) = cached else {
+            return Ok(prompt);
+        };
+        match prompt.unwrap_or_default().checked_sub(cached) {
+            Some(rest) => Ok(prompt.map(|_| rest)),
+            None => Err(invalid(
+                &join(self.path, name),
+                format!("{cached} cached tokens are more than the prompt has"),
+            )),
+        }
+    }
+
+    fn sum(&self, count: Option<Quantity>, more: Count<'_>) -> Result<Option<Quantity>, Refusal> {
+        let (Some(known), Some((added, name))) = (count, more) else {
+            return Ok(count.or(quantity(more)));
+        };
+        known
+            .checked_add(added)
+            .map(Some)
+            .ok_or_else(|| too_large(&added).at(&join(self.path, name)))
+    }
+
     /// The count under any of these names, which must agree if several are there.
-    fn count(&self, names: &[&str]) -> Result<Count, Refusal> {
-        let mut found: Count = None;
+    fn count<'n>(&self, names: &[&'n str]) -> Result<Count<'n>, Refusal> {
+        let mut found: Count<'n> = None;
         for name in names {
             let Some(value) = self.find(name)? else {
                 continue;
@@ -256,14 +263,15 @@ impl<'a> Report<'a> {
             let field = join(self.path, name);
             // Whatever tokens they are, they are counted whole.
             let count = Quantity::parse(value, Meter::InputTokens, &field)?;
-            match &found {
-                Some((known, place)) if *known != count => {
+            match found {
+                Some((known, other)) if known != count => {
+                    let place = join(self.path, other);
                     return Err(invalid(
                         &field,
                         format!("{count} contradicts the {known} of `{place}`"),
                     ));
                 }
-                _ => found = found.or(Some((count, field))),
+                _ => found = found.or(Some((count, name))),
             }
         }
         Ok(found)

@@ -493,7 +493,7 @@ fn afford(
         meter,
         budget,
         catalog.increment(),
-        |id| {
+        &|id| {
             catalog.model(id).map(|model| Offer {
                 model,
                 waived: false,

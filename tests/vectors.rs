@@ -298,7 +298,7 @@ fn affordable_quantity(case: &Json, catalog: &Catalog) -> Result<Json, Refusal> 
             waived: false,
         })
     };
-    let most = affordable(&request, meter, credits, catalog.increment(), offer)?;
+    let most = affordable(&request, meter, credits, catalog.increment(), &offer)?;
     Ok(serde_json::to_value(most).unwrap())
 }
 

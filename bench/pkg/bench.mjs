@@ -1,4 +1,5 @@
-// How fast estimates are, beside the same in JavaScript on big.js: in Node and in Chromium. Prints a table.
+// How fast estimates are, beside the same in JavaScript on big.js, in Node and in Chromium; how large the wasm is at each
+// level of optimisation, and how fast it is then; and whose code it is. Prints three tables, in three minutes.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -10,6 +11,7 @@ import { buildPkg } from '../../scripts/build-pkg.mjs'
 import { setup } from '../../scripts/setup.mjs'
 import { installTestTools } from '../../scripts/test-pkg.mjs'
 import { main } from '../../scripts/tools.mjs'
+import { atEveryLevel, byCrate } from './sizes.mjs'
 
 const HERE = dirname(fileURLToPath(import.meta.url))
 const TESTS = join(HERE, '..', '..', 'tests', 'pkg')
@@ -27,16 +29,21 @@ async function bench() {
           import { createEstimator } from '../../pkg/dist/index.js'
           import Big from 'big.js'
           import { race } from './race.js'
-          export const found = createEstimator().then((estimator) => race(estimator, Big))
+          import { estimators } from '../../pkg/js/load.js'
+          export const found = () => createEstimator().then((estimator) => race(estimator, Big))
+          export const foundWith = async (wasm) => race(await estimators(async () => wasm)(), Big)
         `,
         resolveDir: HERE,
       },
       alias: { 'big.js': join(TESTS, 'node_modules', 'big.js') },
       outfile: script, bundle: true, format: 'esm', logLevel: 'error',
     })
-    const inNode = await (await import(script)).found
+    const inNode = await (await import(script)).found()
     const inChromium = await raceInChromium(readFileSync(script, 'utf8'))
-    print({ [`Node ${process.versions.node}`]: inNode, ...inChromium })
+    printSpeeds({ [`Node ${process.versions.node}`]: inNode, ...inChromium })
+    // What calls the wasm remembers its memory, so that each has one of its own.
+    printLevels(await atEveryLevel(async (wasm, level) => (await import(`${script}?${level}`)).foundWith(wasm)))
+    printCrates(await byCrate())
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -53,14 +60,14 @@ async function raceInChromium(script) {
   try {
     const page = await browser.newPage()
     await page.goto(`http://127.0.0.1:${server.address().port}/`)
-    return { [`Chromium ${browser.version()}`]: await page.evaluate(async () => (await import('/bench.mjs')).found) }
+    return { [`Chromium ${browser.version()}`]: await page.evaluate(async () => (await import('/bench.mjs')).found()) }
   } finally {
     await browser.close()
     server.close()
   }
 }
 
-function print(table) {
+function printSpeeds(table) {
   console.log('| | | edge-credits | JavaScript, big.js | times as fast |')
   console.log('| --- | --- | ---: | ---: | ---: |')
   for (const [place, races] of Object.entries(table)) {
@@ -69,5 +76,22 @@ function print(table) {
     }
   }
 }
+
+function printLevels(levels) {
+  console.log('\n| opt-level | wasm | gzipped | singly | times as fast | in batches | times as fast |')
+  console.log('| --- | ---: | ---: | ---: | ---: | ---: | ---: |')
+  for (const { level, raw, gzipped, races } of levels) {
+    const speeds = Object.values(races).flatMap(({ ours, ratio }) => [`${ours.toFixed(0)} ns`, ratio.toFixed(1)])
+    console.log(`| ${[level, kilobytes(raw), kilobytes(gzipped), ...speeds].join(' | ')} |`)
+  }
+}
+
+function printCrates(crates) {
+  console.log('\n| code of | wasm | gzipped, its part |')
+  console.log('| --- | ---: | ---: |')
+  for (const { crate, raw, gzipped } of crates) console.log(`| ${crate} | ${kilobytes(raw)} | ${kilobytes(gzipped)} |`)
+}
+
+const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} KB`
 
 await main(bench)

@@ -2,7 +2,7 @@
 
 import { withBig } from './with-big.js'
 
-const ROUNDS = 40
+const ROUNDS = 100
 const CALLS = 5_000
 const BATCH = 1_000
 

@@ -174,7 +174,7 @@ impl Estimator {
                 waived: false,
             })
         };
-        affordable(&request, meter, credits, self.catalog.increment(), offer)
+        affordable(&request, meter, credits, self.catalog.increment(), &offer)
     }
 }
 

@@ -116,7 +116,7 @@ fn check_price(request: &PricedRequest, catalog: &Catalog) -> Check {
                 Credits::LIMIT,
                 Credits::from_micros(-1),
             ] {
-                match affordable(request, meter, budget, catalog.increment(), offer) {
+                match affordable(request, meter, budget, catalog.increment(), &offer) {
                     Ok(Some(most)) => {
                         let (model, usage) = request.single_model().unwrap();
                         let item = Item::Model {
