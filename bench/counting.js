@@ -1,7 +1,7 @@
 // Edge Credits, unchanged, with every row counted that its storage writes, as the platform would bill it: the runtime's
 // own `rowsWritten`, which counts index entries too, and a row for each alarm set and key-value pair put.
 
-import Worker, { Account as Counted } from './index.js'
+import worker, { Account as Counted } from './index.js'
 
 const rows = { read: 0, written: 0 }
 let latest = null
@@ -40,9 +40,8 @@ export class Account extends Counted {
   }
 }
 
-export default class extends Worker {
-  async fetch(request) {
-    if (new URL(request.url).pathname !== '/rows') return super.fetch(request)
-    return Response.json(rows)
-  }
+export default {
+  fetch(request, env) {
+    return new URL(request.url).pathname === '/rows' ? Response.json(rows) : worker.fetch(request, env)
+  },
 }

@@ -60,8 +60,10 @@ async function compile(staging) {
   const bindings = join(staging, 'index.js')
   writeFileSync(bindings, readFileSync(bindings, 'utf8').replace('import source ', 'import '))
   cpSync(join(ROOT, 'scripts', 'worker'), staging, { recursive: true })
+  const document = readFileSync(join(ROOT, 'worker', 'openapi.json'), 'utf8')
+  writeFileSync(join(staging, 'openapi.json'), JSON.stringify(JSON.parse(document)))
   await must(paths.npmBin('esbuild'), [
-    join(staging, 'entry.js'), '--bundle', '--format=esm', '--minify', '--log-level=warning',
+    join(staging, 'entry.js'), '--bundle', '--format=esm', '--minify', '--loader:.json=text', '--log-level=warning',
     '--external:./index_bg.wasm', '--external:cloudflare:*', `--outfile=${join(staging, 'out', 'index.js')}`,
   ])
 

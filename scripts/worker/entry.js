@@ -1,7 +1,6 @@
 // The Worker's entry point: hands what arrives to the Rust module, and what is about an account to that account's
 // object.
 
-import { WorkerEntrypoint } from 'cloudflare:workers'
 import { fault } from './answer.js'
 import { durable } from './durable.js'
 import * as rust from './index.js'
@@ -17,17 +16,17 @@ export const Directory = durable(rust.Directory, ['fetch'])
  */
 const isForObject = (request) => request.method !== 'PATCH' && pathOf(request.url).startsWith('/v1/accounts/')
 
-export default class extends WorkerEntrypoint {
-  async fetch(request) {
+export default {
+  async fetch(request, env) {
     try {
       const body = isForObject(request) ? undefined : await bodyOf(request)
-      const served = await guarded(() => rust.fetch(headOf(request), body, this.env))
+      const served = await guarded(() => rust.fetch(headOf(request), body, env))
       if (typeof served !== 'string') return served
       // As it came: copying it would cost more than reading it again.
       const forwarded = body === undefined ? request : new Request(request, { body })
-      return await this.env.ACCOUNTS.getByName(served).fetch(forwarded)
+      return await env.ACCOUNTS.getByName(served).fetch(forwarded)
     } catch (error) {
       return fault(request, error)
     }
-  }
+  },
 }

@@ -29,6 +29,7 @@ mod reads;
 mod reply;
 mod request;
 mod route;
+mod statements;
 mod store;
 mod stripe;
 mod subscriptions;
@@ -54,6 +55,12 @@ use crate::problem::Problem;
 use crate::reply::Response;
 use crate::request::{Headers, Request};
 use crate::route::Route;
+
+#[wasm_bindgen(raw_module = "./document.js")]
+extern "C" {
+    /// The document of this API, openapi.json. It is kept beside the module, which is compiled at every start.
+    fn document() -> String;
+}
 
 /// What becomes of a request.
 enum Served {
@@ -201,12 +208,11 @@ fn catalog(catalog: &Catalog, asked: &Headers) -> Result<Response, Problem> {
 
 /// The document of this API, with the start of its hash as its tag.
 fn openapi(asked: &Headers) -> Result<Response, Problem> {
-    const DOCUMENT: &str = include_str!("../openapi.json");
     thread_local! {
         static TAG: String = {
-            let digest = Sha256::digest(DOCUMENT.as_bytes());
+            let digest = Sha256::digest(document().as_bytes());
             format!("\"{}\"", mac::hex(digest.get(..16).unwrap_or_default()))
         };
     }
-    TAG.with(|tag| reply::tagged(asked, tag, || Ok(reply::text(200, DOCUMENT.to_owned()))))
+    TAG.with(|tag| reply::tagged(asked, tag, || Ok(reply::text(200, document()))))
 }

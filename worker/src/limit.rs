@@ -15,6 +15,7 @@ use crate::auth::Caller;
 use crate::problem::{CallFault, Problem};
 use crate::request::{Header, Headers};
 use crate::trace;
+use crate::vars;
 
 /// The limit of an address, on what needs no credentials and on credentials that are none.
 const PUBLIC: &str = "PUBLIC_RATE_LIMIT";
@@ -53,8 +54,8 @@ pub(crate) async fn of_account(caller: &Caller, account: &str, env: &Env) -> Res
     }
 }
 
-fn bound(env: &Env, name: &str) -> Option<RateLimiter> {
-    let binding = Reflect::get(env, &JsValue::from_str(name)).ok()?;
+fn bound(env: &Env, name: &'static str) -> Option<RateLimiter> {
+    let binding = vars::binding(env, name);
     (!binding.is_undefined()).then(|| binding.unchecked_into())
 }
 

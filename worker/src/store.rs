@@ -23,6 +23,7 @@ use worker::{SqlStorage, SqlStorageValue, State};
 use crate::chain;
 use crate::fault;
 use crate::problem::Problem;
+use crate::statements::{self, EntryRow};
 use crate::transaction;
 
 /// The version of the tables and of what is in them. A database of a newer one was written by a later Worker and may
@@ -265,7 +266,7 @@ impl Store {
             for entry in entries {
                 let made_by_command = entries.last().is_some_and(|last| last.seq == entry.seq);
                 let sealed = chain::seal(entry, &head)?;
-                self.put_entry(entry, sealed.body, keyed.filter(|_| made_by_command))?;
+                self.put_entry(entry, &sealed.body, keyed.filter(|_| made_by_command))?;
                 head = sealed.hash;
                 if kept_catalog.as_deref() != Some(catalog.hash()) && names_catalog(entry, catalog)
                 {
@@ -294,14 +295,14 @@ impl Store {
     fn put_entry(
         &self,
         entry: &Entry,
-        body: String,
+        body: &str,
         keyed: Option<KeyedContent<'_>>,
     ) -> Result<(), Problem> {
         let hold = match &entry.event {
             Event::Captured { hold, .. }
             | Event::Released { hold, .. }
-            | Event::Lapsed { hold, .. } => number(hold.id.0),
-            _ => SqlStorageValue::Null,
+            | Event::Lapsed { hold, .. } => Some(hold.id.0),
+            _ => None,
         };
         let models = entry.event.models();
         let models = if models.is_empty() {
@@ -309,18 +310,18 @@ impl Store {
         } else {
             format!(",{},", models.join(","))
         };
-        self.run(
-            "INSERT INTO entries (seq, at, kind, hold, models, key, content, body) VALUES (?,?,?,?,?,?,?,?)",
-            vec![
-                number(entry.seq),
-                SqlStorageValue::Integer(entry.at.millis()),
-                entry.event.kind().into(),
+        statements::put(
+            &self.sql,
+            &EntryRow {
+                seq: entry.seq,
+                at_ms: entry.at.millis(),
+                kind: entry.event.kind(),
                 hold,
-                models.into(),
-                keyed.map(|keyed| keyed.key).into(),
-                keyed.map(|keyed| keyed.content).into(),
-                body.into(),
-            ],
+                models: &models,
+                key: keyed.map(|keyed| keyed.key),
+                content: keyed.map(|keyed| keyed.content),
+                body,
+            },
         )
     }
 
@@ -402,24 +403,11 @@ impl Store {
 
     /// The call that used this key, if one did.
     pub(crate) fn answered(&self, key: &str) -> Result<Option<Answered>, Problem> {
-        #[derive(Deserialize)]
-        struct Row {
-            content: String,
-            body: String,
-        }
-        let rows: Vec<Row> = self.rows(
-            "SELECT content, body FROM entries WHERE key = ?",
-            vec![key.into()],
-        )?;
-        rows.into_iter()
-            .next()
-            .map(|row| {
-                Ok(Answered {
-                    content: row.content,
-                    entry: serde_json::from_str(&row.body)?,
-                })
-            })
-            .transpose()
+        let Some((content, body)) = statements::find(&self.sql, key)? else {
+            return Ok(None);
+        };
+        let entry = serde_json::from_str(&body)?;
+        Ok(Some(Answered { content, entry }))
     }
 
     /// The number of the last entry at or before `at`; 0 if there is none.
