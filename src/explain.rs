@@ -8,7 +8,7 @@ use crate::credits::Credits;
 use crate::entry::Event;
 use crate::meter::{Meter, Quantities, Quantity};
 use crate::price::{Line, Offer, Price, price};
-use crate::rate::LARGEST_PER;
+use crate::rate::{LARGEST_PER, decimal_of};
 use crate::refusal::{Code, Refusal};
 use crate::request::{Item, PricedRequest};
 use crate::snapshot::amount;
@@ -233,7 +233,7 @@ fn read_line(line: &Value, path: &str) -> Result<Line, Refusal> {
         meter,
         quantity: Quantity::parse(line.required("quantity")?, meter, &line.path("quantity"))?,
         per: line.whole("per", 1, LARGEST_PER)?,
-        rate: amount(&line, "rate")?,
+        rate: decimal_of(amount(&line, "rate")?),
         credits,
         waived: line.flag("waived")?,
     })

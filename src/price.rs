@@ -1,11 +1,12 @@
 //! The one pricing function: of a charge, of an estimate, and of what a browser shows.
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::credits::Credits;
 use crate::meter::{Meter, Quantities, Quantity};
 use crate::model::Model;
-use crate::rate::{Exact, Rate};
+use crate::rate::{Exact, Rate, as_credits};
 use crate::refusal::{Code, Refusal};
 use crate::request::{Item, PricedRequest};
 use crate::value::join;
@@ -50,7 +51,8 @@ pub enum Line {
         /// How many units the rate is the price of.
         per: u64,
         /// The price of so many units, in credits.
-        rate: Credits,
+        #[serde(with = "as_credits")]
+        rate: Decimal,
         /// What the quantity costs at this rate, cut off to the micro-credit.
         credits: Credits,
         /// Whether the line is at list price only, and costs this account nothing.

@@ -1,11 +1,14 @@
 //! What a meter costs, and sums of such costs without any loss.
 
-use serde::{Deserialize, Serialize};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::credits::Credits;
 use crate::meter::{Meter, Quantity};
 use crate::refusal::{Code, Refusal};
 
+/// The decimals of a rate: those of an amount of credits.
+const RATE_DECIMALS: u32 = 6;
 /// The largest `per` of a rate, and the largest common multiple of the `per`s of a catalog.
 pub const LARGEST_PER: u64 = 1_000_000_000_000;
 
@@ -17,7 +20,8 @@ pub const LARGEST_PER: u64 = 1_000_000_000_000;
 pub struct Rate {
     meters: Vec<Meter>,
     per: u64,
-    rate: Credits,
+    #[serde(with = "as_credits")]
+    rate: Decimal,
 }
 
 /// A rate as it was stored, before its bounds are checked.
@@ -25,13 +29,15 @@ pub struct Rate {
 struct Unchecked {
     meters: Vec<Meter>,
     per: u64,
-    rate: Credits,
+    #[serde(with = "as_credits")]
+    rate: Decimal,
 }
 
 impl TryFrom<Unchecked> for Rate {
     type Error = &'static str;
     fn try_from(stored: Unchecked) -> Result<Rate, &'static str> {
-        Rate::new(stored.meters, stored.per, stored.rate).ok_or("a rate is out of its bounds")
+        let rate = credits_of(stored.rate).ok_or("a rate has at most six decimals")?;
+        Rate::new(stored.meters, stored.per, rate).ok_or("a rate is out of its bounds")
     }
 }
 
@@ -48,10 +54,10 @@ impl Rate {
             let place = sorted.partition_point(|known| *known <= meter);
             sorted.insert(place, meter);
         }
-        is_legal.then_some(Rate {
+        is_legal.then(|| Rate {
             meters: sorted,
             per,
-            rate,
+            rate: decimal_of(rate),
         })
     }
 
@@ -66,25 +72,60 @@ impl Rate {
     }
 
     /// The price of [`Rate::per`] units, in credits.
-    pub fn rate(&self) -> Credits {
+    pub fn rate(&self) -> Decimal {
         self.rate
     }
 
     /// The exact cost of a quantity.
     pub fn cost(&self, quantity: Quantity) -> Exact {
         // Both factors are below 10²⁰, and a quantity of thousandths makes the unit a thousandth too.
-        let micros = u128::from(quantity.thousandths()).saturating_mul(self.micros());
+        let micros = u128::from(quantity.thousandths()).saturating_mul(u128::from(self.micros()));
         Exact::fraction(micros, self.thousandths())
     }
 
     /// The rate in micro-credits.
-    pub(crate) fn micros(&self) -> u128 {
-        u128::from(self.rate.micros().unsigned_abs())
+    pub fn micros(&self) -> u64 {
+        credits_of(self.rate).map_or(0, |rate| rate.micros().unsigned_abs())
     }
 
     /// What the rate is the price of, in thousandths.
     pub(crate) fn thousandths(&self) -> u128 {
         u128::from(self.per).saturating_mul(1_000)
+    }
+}
+
+/// The decimal number of an amount.
+pub(crate) fn decimal_of(credits: Credits) -> Decimal {
+    Decimal::new(credits.micros(), RATE_DECIMALS)
+}
+
+/// The amount that a rate is. It has six decimals, for it was made of one.
+fn credits_of(rate: Decimal) -> Option<Credits> {
+    let micros = i64::try_from(rate.mantissa()).ok()?;
+    (rate.scale() == RATE_DECIMALS).then_some(Credits::from_micros(micros))
+}
+
+/// A rate as a JSON number, written as an amount of credits is: whole ones without a point.
+pub(crate) mod as_credits {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(
+        rate: &Decimal,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        credits_of(*rate)
+            .ok_or_else(|| serde::ser::Error::custom("a rate has at most six decimals"))?
+            .serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Decimal, D::Error> {
+        let credits = Credits::deserialize(deserializer)?;
+        if credits < Credits::ZERO {
+            return Err(de::Error::custom("a rate is not negative"));
+        }
+        Ok(decimal_of(credits))
     }
 }
 
@@ -185,9 +226,8 @@ impl Exact {
             .checked_sub(self.micros)?
             .checked_mul(denominator)?
             .checked_sub(self.numerator_over(denominator)?)?;
-        let each = rate
-            .micros()
-            .checked_mul(denominator.checked_div(rate.thousandths())?)?;
+        let each =
+            u128::from(rate.micros()).checked_mul(denominator.checked_div(rate.thousandths())?)?;
         left.checked_div(each)
     }
 }

@@ -15,6 +15,7 @@ use edge_credits::model::{Modality, Model};
 use edge_credits::plan::{Family, Feature};
 use edge_credits::rate::Rate;
 use edge_credits::refusal::{Code, Refusal};
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 const README: &str = include_str!("../README.md");
@@ -80,7 +81,7 @@ fn the_readme_shows_every_price_of_the_catalog() {
             assert_eq!((&model.name, model.modality), (name, modality));
             assert_eq!((rate.meters(), rate.per()), (meters, per), "{id}");
             let listed: i64 = credits.parse().unwrap();
-            assert_eq!(rate.rate(), Credits::whole(listed), "{id}");
+            assert_eq!(rate.rate(), Decimal::from(listed), "{id}");
             shown.push(id.as_str());
         }
     }
@@ -104,7 +105,7 @@ fn advanced_models_are_text_models_at_10_credits_or_more() {
         let [rate] = model.rates.as_slice() else {
             panic!("{} has one rate", model.id)
         };
-        let is_advanced = model.modality == Modality::Text && rate.rate() >= Credits::whole(10);
+        let is_advanced = model.modality == Modality::Text && rate.rate() >= Decimal::TEN;
         assert_eq!(
             model.tags().any(|tag| tag == "advanced"),
             is_advanced,
@@ -358,7 +359,7 @@ fn a_catalog_may_give_each_meter_its_own_rate_and_leave_plans_out() {
         .iter()
         .map(|meter| model.rate(*meter).map(Rate::rate))
         .collect();
-    let (input, output) = (Credits::from_micros(3_750_000), Credits::whole(15));
+    let (input, output) = (Decimal::new(375, 2), Decimal::from(15));
     let expected = [
         Some(input),
         None,

@@ -1447,7 +1447,7 @@ fn quote<'a>(
                     let Some(rate) = rates.find(|rate| rate.meters().contains(&meter)) else {
                         return refuse(Code::UnknownMeter);
                     };
-                    let micros = i128::from(rate.rate().micros());
+                    let micros = i128::from(rate.micros());
                     let line = Fraction::new(
                         i128::from(thousandths) * micros,
                         i128::from(rate.per()) * 1000,

@@ -610,7 +610,7 @@ impl Player {
                 continue;
             }
             let rate = model.rate(meter).map_or((1, 1), |rate| {
-                let micros = i128::from(rate.rate().micros());
+                let micros = i128::from(rate.micros());
                 (rate.per(), (micros / 1_000_000).max(1))
             });
             let units = i128::from(credits) * i128::from(rate.0) * 1_000 / rate.1;

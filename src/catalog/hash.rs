@@ -35,7 +35,7 @@ pub(super) fn of(
         form.list(&model.rates, |form, rate| {
             form.list(rate.meters(), |form, meter| form.text(meter.as_str()));
             form.number(rate.per());
-            form.credits(rate.rate());
+            form.number(rate.micros());
         });
     });
     form.list(plans, |form, plan| {
