@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import { Failure } from '../scripts/tools.mjs'
 import { child, freshFolder } from './servers.mjs'
 
-const SAMPLES_PER_SECOND = 1999
+const SAMPLES_PER_SECOND = 997
 
 /** What the runtime may be doing, by the names of its functions. */
 const DOING = [
@@ -54,7 +54,7 @@ export async function profile(pid, seconds) {
 
 /** The samples' frames, the innermost first. */
 async function* stacks(file) {
-  const script = spawn('perf', ['script', '-i', file, '-F', 'comm,tid,ip,sym'], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const script = spawn('perf', ['script', '--no-inline', '-i', file, '-F', 'comm,tid,ip,sym'], { stdio: ['ignore', 'pipe', 'ignore'] })
   const ended = once(script, 'close')
   let stack = []
   for await (const line of createInterface({ input: script.stdout })) {

@@ -45,12 +45,12 @@ export function build() {
 
 async function compile(staging) {
   await must('cargo', [
-    'build', '--package', 'edge-credits-worker', '--lib', '--release', '--target', WASM_TARGET, '--quiet',
+    'build', '--package', 'edge-credits-worker', '--lib', '--profile', 'worker', '--target', WASM_TARGET, '--quiet',
   ], { env: wasmEnv() })
 
   const target = process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target')
   await must(paths.wasmBindgen, [
-    join(target, WASM_TARGET, 'release', 'edge_credits_worker.wasm'),
+    join(target, WASM_TARGET, 'worker', 'edge_credits_worker.wasm'),
     '--out-dir', staging, '--out-name', 'index', '--target', 'module', '--no-typescript',
     // Both are what scripts/worker/module.js starts afresh with.
     '--experimental-reset-state-function', '--force-enable-abort-handler',

@@ -48,7 +48,10 @@ describe('the edges of HTTP', () => {
   })
 
   test('a body that does not say its length is measured all the same', async () => {
-    refused(await send(server, 'POST', '/v1/estimate', { body: new Blob([padded(100_000)]).stream() }), 413)
+    for (const [method, path] of [['POST', '/v1/estimate'], ['PATCH', '/v1/accounts/too-long'], ['POST', '/v1/accounts/too-long/charges']]) {
+      const headers = { 'Idempotency-Key': 'too-long' }
+      refused(await send(server, method, path, { key: SERVICE_KEY, headers, body: new Blob([padded(100_000)]).stream() }), 413)
+    }
   })
 
   test('a body of another type is refused', async () => {

@@ -84,7 +84,7 @@ impl<W: Write> Journal<W> {
         };
         let now = Instant::from_millis(at);
         let entries = decide(self.state.as_ref(), &self.name, command, now, &context)
-            .map_err(|refusal| refusal.detail)?;
+            .map_err(|refusal| refusal.detail.clone())?;
         for (index, entry) in entries.iter().enumerate() {
             let made_by_command = index + 1 == entries.len();
             let key = keyed.filter(|_| made_by_command).map(|content| (self.uuid(), content));
@@ -172,7 +172,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("journal <account> <entries> <now in ms> <entries per snapshot> <snapshot version>".into());
     };
     let (entries, now): (u64, i64) = (entries.parse()?, now.parse()?);
-    let catalog = Catalog::parse(&serde_json::from_str(PUBLISHED)?).map_err(|refusal| refusal.detail)?;
+    let catalog = Catalog::parse(&serde_json::from_str(PUBLISHED)?).map_err(|refusal| refusal.detail.clone())?;
     let mut journal = Journal {
         out: BufWriter::with_capacity(1 << 20, stdout().lock()),
         name: name.clone(),
@@ -189,15 +189,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     writeln!(journal.out, "catalogs\t{hash}\t{catalog}")?;
 
     let start = now - DAYS * DAY_MS;
-    let open = Command::open(&value(&json!({"plan": "free"}))?, &journal.catalog).map_err(|refusal| refusal.detail)?;
+    let open = Command::open(&value(&json!({"plan": "free"}))?, &journal.catalog).map_err(|refusal| refusal.detail.clone())?;
     journal.run(&open, start, None)?;
     let pack = json!({"kind": "pack", "credits": 900_000_000});
-    let pack = Command::grant(&value(&pack)?, &journal.catalog).map_err(|refusal| refusal.detail)?;
+    let pack = Command::grant(&value(&pack)?, &journal.catalog).map_err(|refusal| refusal.detail.clone())?;
     journal.run(&pack, start, Some("the pack"))?;
     let mut calls = Vec::new();
     for (model, meter, quantity) in CALLS {
         let body = value(&json!({"model": model, "usage": {meter: quantity}}))?;
-        let command = Command::charge(&body).map_err(|refusal| refusal.detail)?;
+        let command = Command::charge(&body).map_err(|refusal| refusal.detail.clone())?;
         calls.push((command, retry::content("charges", &body)));
     }
     for (command, content) in calls.iter().cycle() {
