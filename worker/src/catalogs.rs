@@ -183,7 +183,7 @@ impl Directory {
             });
         }
         self.keep_catalog(published.hash.clone(), new.catalog)?;
-        self.run(
+        self.database.run(
             "INSERT INTO publications (version, hash, effective_at, published_at) VALUES (?,?,?,?)",
             vec![
                 SqlStorageValue::Integer(i64::try_from(published.version).unwrap_or(i64::MAX)),
@@ -205,7 +205,7 @@ impl Directory {
 
     /// Keeps a catalog for those who ask for its hash.
     pub(crate) fn keep_catalog(&self, hash: String, catalog: String) -> Result<(), Problem> {
-        self.run(
+        self.database.run(
             "INSERT OR IGNORE INTO catalogs (hash, body) VALUES (?,?)",
             vec![hash.into(), catalog.into()],
         )
@@ -213,7 +213,7 @@ impl Directory {
 
     /// The catalog of this hash.
     pub(crate) fn find_catalog(&self, hash: &str) -> Result<Option<String>, Problem> {
-        let rows: Vec<BodyRow> = self.rows(
+        let rows: Vec<BodyRow> = self.database.rows(
             "SELECT body FROM catalogs WHERE hash = ?",
             vec![hash.into()],
         )?;
@@ -222,7 +222,7 @@ impl Directory {
 
     /// All publications, newest first.
     pub(crate) fn list_catalogs(&self) -> Result<Vec<Published>, Problem> {
-        let rows: Vec<PublicationRow> = self.rows(
+        let rows: Vec<PublicationRow> = self.database.rows(
             "SELECT version, hash, effective_at, published_at FROM publications ORDER BY version DESC",
             vec![],
         )?;
@@ -236,7 +236,7 @@ impl Directory {
             effective_at: i64,
             body: String,
         }
-        let rows: Vec<Row> = self.rows(
+        let rows: Vec<Row> = self.database.rows(
             "SELECT version, effective_at, body FROM publications JOIN catalogs USING (hash)
              WHERE version > ? ORDER BY version",
             vec![SqlStorageValue::Integer(

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::worker_sys::DurableObjectState;
-use worker::{Env, SqlStorage, SqlStorageValue, State};
+use worker::{Env, SqlStorageValue, State};
 
 use crate::catalogs;
+use crate::database::Database;
 use crate::internal;
 use crate::problem::{CallFault, Problem};
 use crate::reply::{self, Response};
@@ -39,7 +40,7 @@ const SCHEMA: &str = "
 /// The directory.
 #[wasm_bindgen]
 pub struct Directory {
-    sql: SqlStorage,
+    pub(crate) database: Database,
     env: Env,
 }
 
@@ -141,7 +142,7 @@ impl Directory {
     #[wasm_bindgen(constructor)]
     pub fn new(state: DurableObjectState, env: Env) -> Directory {
         Directory {
-            sql: State::from(state).storage().sql(),
+            database: Database::of(&State::from(state).storage()),
             env,
         }
     }
@@ -159,11 +160,11 @@ impl Directory {
             return Err(CallFault::NotFound.into());
         }
         let call: DirectoryCall = serde_json::from_slice(request.bytes()?)?;
-        self.sql.exec(SCHEMA, vec![])?;
-        self.sql.exec(catalogs::SCHEMA, vec![])?;
+        self.database.run(SCHEMA, vec![])?;
+        self.database.run(catalogs::SCHEMA, vec![])?;
         match call {
             DirectoryCall::AddCode { code, account } => {
-                self.run(
+                self.database.run(
                     "INSERT OR IGNORE INTO codes (code, account) VALUES (?,?)",
                     vec![code.into(), account.into()],
                 )?;
@@ -211,7 +212,7 @@ impl Directory {
         struct Row {
             account: String,
         }
-        let rows: Vec<Row> = self.rows(
+        let rows: Vec<Row> = self.database.rows(
             "SELECT account FROM codes WHERE code = ?",
             vec![code.into()],
         )?;
@@ -220,7 +221,7 @@ impl Directory {
 
     /// Notices may overtake one another: the one with the latest entry counts.
     fn put_on_wall(&self, notice: WallNotice) -> Result<(), Problem> {
-        self.run(
+        self.database.run(
             "INSERT INTO wall (account, seq, since, name) VALUES (?,?,?,?)
              ON CONFLICT (account) DO UPDATE SET seq = excluded.seq, since = excluded.since, name = excluded.name
              WHERE excluded.seq > wall.seq",
@@ -239,7 +240,7 @@ impl Directory {
             name: String,
             since: i64,
         }
-        let rows: Vec<Row> = self.rows(
+        let rows: Vec<Row> = self.database.rows(
             "SELECT name, since FROM wall WHERE name IS NOT NULL ORDER BY since, account LIMIT ?",
             vec![SqlStorageValue::Integer(MOST_ON_THE_WALL)],
         )?;
@@ -261,7 +262,7 @@ impl Directory {
             account: Option<String>,
             void: u8,
         }
-        self.run(
+        self.database.run(
             "INSERT INTO payments (payment, account, void) VALUES (?,?,?) ON CONFLICT (payment) DO UPDATE
              SET account = coalesce(payments.account, excluded.account), void = max(payments.void, excluded.void)",
             vec![
@@ -270,7 +271,7 @@ impl Directory {
                 SqlStorageValue::Integer(i64::from(void)),
             ],
         )?;
-        let rows: Vec<Row> = self.rows(
+        let rows: Vec<Row> = self.database.rows(
             "SELECT account, void FROM payments WHERE payment = ?",
             vec![payment.into()],
         )?;
@@ -293,7 +294,7 @@ impl Directory {
             account: Option<String>,
             body: String,
         }
-        let rows: Vec<Row> = self.rows(
+        let rows: Vec<Row> = self.database.rows(
             "SELECT account, body FROM subscriptions WHERE subscription = ?",
             vec![notice.subscription.clone().into()],
         )?;
@@ -304,7 +305,7 @@ impl Directory {
                 notice: notice.or_later(serde_json::from_str(&row.body)?),
             },
         };
-        self.run(
+        self.database.run(
             "INSERT OR REPLACE INTO subscriptions (subscription, account, body) VALUES (?,?,?)",
             vec![
                 known.notice.subscription.clone().into(),
@@ -313,92 +314,5 @@ impl Directory {
             ],
         )?;
         Ok(known)
-    }
-
-    /// Answers whether the code is new.
-    fn offer_promotion(&self, promotion: &Promotion) -> Result<bool, Problem> {
-        let is_new = self.promotion(&promotion.code)?.is_none();
-        self.run(
-            "INSERT INTO promotions (code, redeemed, body) VALUES (?,0,?)
-             ON CONFLICT (code) DO UPDATE SET body = excluded.body",
-            vec![
-                promotion.code.clone().into(),
-                serde_json::to_string(promotion)?.into(),
-            ],
-        )?;
-        Ok(is_new)
-    }
-
-    fn promotion(&self, code: &str) -> Result<Option<KnownPromotion>, Problem> {
-        #[derive(Deserialize)]
-        struct Row {
-            redeemed: u32,
-            body: String,
-        }
-        let rows: Vec<Row> = self.rows(
-            "SELECT redeemed, body FROM promotions WHERE code = ?",
-            vec![code.into()],
-        )?;
-        rows.first()
-            .map(|row| {
-                let promotion = serde_json::from_str(&row.body)?;
-                Ok(KnownPromotion {
-                    promotion,
-                    redeemed: row.redeemed,
-                })
-            })
-            .transpose()
-    }
-
-    fn reserve_promotion(
-        &self,
-        code: String,
-        account: String,
-        now: Instant,
-    ) -> Result<Reservation, Problem> {
-        #[derive(Deserialize)]
-        struct Row {}
-        let Some(KnownPromotion {
-            promotion,
-            redeemed,
-        }) = self.promotion(&code)?
-        else {
-            return Ok(Reservation::NotFound);
-        };
-        let reserved: Vec<Row> = self.rows(
-            "SELECT 1 FROM reservations WHERE code = ? AND account = ?",
-            vec![code.clone().into(), account.clone().into()],
-        )?;
-        if !reserved.is_empty() {
-            return Ok(Reservation::Reserved { promotion });
-        }
-        if !promotion.is_open(now) {
-            return Ok(Reservation::NotOpen);
-        }
-        if promotion.limit.is_some_and(|limit| redeemed >= limit) {
-            return Ok(Reservation::Exhausted);
-        }
-        self.run(
-            "INSERT INTO reservations (code, account) VALUES (?,?)",
-            vec![code.clone().into(), account.into()],
-        )?;
-        self.run(
-            "UPDATE promotions SET redeemed = redeemed + 1 WHERE code = ?",
-            vec![code.into()],
-        )?;
-        Ok(Reservation::Reserved { promotion })
-    }
-
-    pub(crate) fn rows<T: DeserializeOwned>(
-        &self,
-        query: &str,
-        values: Vec<SqlStorageValue>,
-    ) -> Result<Vec<T>, Problem> {
-        Ok(self.sql.exec(query, values)?.to_array()?)
-    }
-
-    pub(crate) fn run(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<(), Problem> {
-        self.sql.exec(query, values)?;
-        Ok(())
     }
 }

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::durable::Storage;
-use worker::{Date, SqlStorage, SqlStorageValue, State};
+use worker::{Date, SqlStorageValue, State};
 
+use crate::database::Database;
 use crate::problem::Problem;
 
 const SCHEMA: &str = "CREATE TABLE outbox (
@@ -36,7 +37,7 @@ extern "C" {
 
 /// What is still to be told, each under a name of its own.
 pub(crate) struct Outbox {
-    sql: SqlStorage,
+    database: Database,
     storage: Storage,
     /// Whether this step put something in that is to be told at once.
     is_fresh: Cell<bool>,
@@ -56,7 +57,7 @@ impl Outbox {
     pub(crate) fn new(state: &State) -> Outbox {
         let storage = state.storage();
         Outbox {
-            sql: storage.sql(),
+            database: Database::of(&storage),
             storage,
             is_fresh: Cell::new(false),
         }
@@ -78,11 +79,10 @@ impl Outbox {
     /// Puts something in without setting the alarm, which [`Outbox::set_alarm`] must do in the same step.
     pub(crate) fn insert(&self, name: &str, body: &str, after_ms: u64) -> Result<(), Problem> {
         self.make_table()?;
-        self.sql.exec(
+        self.database.run(
             "INSERT OR REPLACE INTO outbox (kind, body, due_at, tries) VALUES (?,?,?,0)",
             vec![name.into(), body.into(), from_now(after_ms)],
-        )?;
-        Ok(())
+        )
     }
 
     /// What is there under this name.
@@ -93,47 +93,42 @@ impl Outbox {
         }
         self.make_table()?;
         let rows: Vec<Row> = self
-            .sql
-            .exec("SELECT body FROM outbox WHERE kind = ?", vec![name.into()])?
-            .to_array()?;
+            .database
+            .rows("SELECT body FROM outbox WHERE kind = ?", vec![name.into()])?;
         rows.first()
             .map(|row| Ok(serde_json::from_str(&row.body)?))
             .transpose()
     }
 
     pub(crate) fn remove(&self, name: &str) -> Result<(), Problem> {
-        self.sql
-            .exec("DELETE FROM outbox WHERE kind = ?", vec![name.into()])?;
-        Ok(())
+        self.database
+            .run("DELETE FROM outbox WHERE kind = ?", vec![name.into()])
     }
 
     /// What is due now, the first first.
     pub(crate) fn due(&self) -> Result<Vec<Due>, Problem> {
         self.make_table()?;
-        let rows = self.sql.exec(
+        self.database.rows(
             "SELECT kind, body, tries FROM outbox WHERE due_at <= ? ORDER BY due_at, kind LIMIT ?",
             vec![from_now(0), SqlStorageValue::Integer(MOST_AT_ONCE)],
-        )?;
-        Ok(rows.to_array()?)
+        )
     }
 
     /// Has something that was tried in vain tried again after so long.
     pub(crate) fn postpone(&self, name: &str, after_ms: u64) -> Result<(), Problem> {
-        self.sql.exec(
+        self.database.run(
             "UPDATE outbox SET due_at = ?, tries = tries + 1 WHERE kind = ?",
             vec![from_now(after_ms), name.into()],
-        )?;
-        Ok(())
+        )
     }
 
     /// Lets whatever has a name that begins so wait for at least so long. It was not tried.
     pub(crate) fn hold_back(&self, prefix: &str, after_ms: u64) -> Result<(), Problem> {
         let until = from_now(after_ms);
-        self.sql.exec(
+        self.database.run(
             "UPDATE outbox SET due_at = max(due_at, ?) WHERE substr(kind, 1, length(?)) = ?",
             vec![until, prefix.into(), prefix.into()],
-        )?;
-        Ok(())
+        )
     }
 
     /// Sets the object's alarm for what is due first, if there is anything, but not before so long.
@@ -144,9 +139,8 @@ impl Outbox {
         }
         self.make_table()?;
         let rows: Vec<Row> = self
-            .sql
-            .exec("SELECT min(due_at) AS due_at FROM outbox", vec![])?
-            .to_array()?;
+            .database
+            .rows("SELECT min(due_at) AS due_at FROM outbox", vec![])?;
         let Some(due_at) = rows.first().and_then(|row| row.due_at) else {
             return Ok(());
         };
@@ -164,8 +158,8 @@ impl Outbox {
     }
 
     /// The database that the outbox is in.
-    pub(crate) fn sql(&self) -> &SqlStorage {
-        &self.sql
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
     }
 
     fn make_table(&self) -> Result<(), Problem> {
@@ -173,19 +167,15 @@ impl Outbox {
         struct Row {
             sql: String,
         }
-        let rows: Vec<Row> = self
-            .sql
-            .exec(
-                "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'outbox'",
-                vec![],
-            )?
-            .to_array()?;
+        let rows: Vec<Row> = self.database.rows(
+            "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'outbox'",
+            vec![],
+        )?;
         match rows.first() {
-            None => self.sql.exec(SCHEMA, vec![])?,
-            Some(row) if !row.sql.contains("due_at") => self.sql.exec(LATER_COLUMNS, vec![])?,
-            Some(_) => return Ok(()),
-        };
-        Ok(())
+            None => self.database.run(SCHEMA, vec![]),
+            Some(row) if !row.sql.contains("due_at") => self.database.run(LATER_COLUMNS, vec![]),
+            Some(_) => Ok(()),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use edge_credits::value::{Fields, Value};
 use serde::{Deserialize, Serialize};
 use worker::Env;
 
-use crate::directory::{self, DirectoryCall, KnownPromotion, Reservation};
+use crate::directory::{self, Directory, DirectoryCall, KnownPromotion, Reservation};
 use crate::object::{Account, Ask};
 use crate::problem::Problem;
 use crate::published;
@@ -178,4 +178,80 @@ fn not_found() -> Refusal {
         "there is no promotion of this code",
     )
     .at("code")
+}
+
+impl Directory {
+    /// Answers whether the code is new.
+    pub(crate) fn offer_promotion(&self, promotion: &Promotion) -> Result<bool, Problem> {
+        let is_new = self.promotion(&promotion.code)?.is_none();
+        self.database.run(
+            "INSERT INTO promotions (code, redeemed, body) VALUES (?,0,?)
+             ON CONFLICT (code) DO UPDATE SET body = excluded.body",
+            vec![
+                promotion.code.clone().into(),
+                serde_json::to_string(promotion)?.into(),
+            ],
+        )?;
+        Ok(is_new)
+    }
+
+    pub(crate) fn promotion(&self, code: &str) -> Result<Option<KnownPromotion>, Problem> {
+        #[derive(Deserialize)]
+        struct Row {
+            redeemed: u32,
+            body: String,
+        }
+        let rows: Vec<Row> = self.database.rows(
+            "SELECT redeemed, body FROM promotions WHERE code = ?",
+            vec![code.into()],
+        )?;
+        rows.first()
+            .map(|row| {
+                let promotion = serde_json::from_str(&row.body)?;
+                Ok(KnownPromotion {
+                    promotion,
+                    redeemed: row.redeemed,
+                })
+            })
+            .transpose()
+    }
+
+    pub(crate) fn reserve_promotion(
+        &self,
+        code: String,
+        account: String,
+        now: Instant,
+    ) -> Result<Reservation, Problem> {
+        #[derive(Deserialize)]
+        struct Row {}
+        let Some(KnownPromotion {
+            promotion,
+            redeemed,
+        }) = self.promotion(&code)?
+        else {
+            return Ok(Reservation::NotFound);
+        };
+        let reserved: Vec<Row> = self.database.rows(
+            "SELECT 1 FROM reservations WHERE code = ? AND account = ?",
+            vec![code.clone().into(), account.clone().into()],
+        )?;
+        if !reserved.is_empty() {
+            return Ok(Reservation::Reserved { promotion });
+        }
+        if !promotion.is_open(now) {
+            return Ok(Reservation::NotOpen);
+        }
+        if promotion.limit.is_some_and(|limit| redeemed >= limit) {
+            return Ok(Reservation::Exhausted);
+        }
+        self.database.run(
+            "INSERT INTO reservations (code, account) VALUES (?,?)",
+            vec![code.clone().into(), account.into()],
+        )?;
+        self.database.run(
+            "UPDATE promotions SET redeemed = redeemed + 1 WHERE code = ?",
+            vec![code.into()],
+        )?;
+        Ok(Reservation::Reserved { promotion })
+    }
 }

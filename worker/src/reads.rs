@@ -1,4 +1,4 @@
-//! What callers ask of an account's history: its journal, holds, grants, usage, and past balances.
+//! What callers ask of an account's history: its journal, holds, grants, and past balances.
 
 use edge_credits::archive::Archive;
 use edge_credits::due::Settled;
@@ -6,102 +6,17 @@ use edge_credits::entry::{Entry, Event};
 use edge_credits::grant::Grant;
 use edge_credits::hold::{Hold, HoldStatus};
 use edge_credits::hold_not_found;
-use edge_credits::refusal::{Code, Refusal};
-use edge_credits::time::Instant;
-use edge_credits::usage::{Totals, Usage};
-use edge_credits::view::UsageView;
 use serde::Serialize;
 
 use crate::object::{Account, Ask};
+use crate::page::{Page, invalid, invalid_cursor};
 use crate::problem::Problem;
 use crate::reply::{self, Response};
-use crate::route::{Parameters, hold_id, query};
+use crate::route::{hold_id, query};
 use crate::store::{EntryPage, LAST_SEQ};
 
-/// The most items of a page, and how many it has if nobody says.
-const MOST_ITEMS: u64 = 200;
-const DEFAULT_ITEMS: u64 = 50;
 /// How many entries a filtered page looks at. One that finds fewer items than its limit still has a cursor.
 const MOST_SCANNED: u64 = 20_000;
-
-/// The query of a page.
-pub(crate) struct Page<'a> {
-    parameters: Parameters<'a>,
-}
-
-impl<'a> Page<'a> {
-    pub(crate) fn read(ask: &'a Ask<'_>, names: &[&str]) -> Result<Page<'a>, Problem> {
-        Ok(Page {
-            parameters: query(ask.query, names)?,
-        })
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.parameters
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_ref())
-    }
-
-    fn limit(&self) -> Result<u64, Refusal> {
-        let Some(text) = self.get("limit") else {
-            return Ok(DEFAULT_ITEMS);
-        };
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        match text.parse() {
-            Ok(limit) if digits && (1..=MOST_ITEMS).contains(&limit) => Ok(limit),
-            _ => Err(invalid(
-                "limit",
-                format!("`limit` is a whole number from 1 to {MOST_ITEMS}"),
-            )),
-        }
-    }
-
-    fn instant(&self, name: &str) -> Result<Option<Instant>, Refusal> {
-        self.get(name)
-            .map(|text| Instant::parse(text, name))
-            .transpose()
-    }
-
-    /// One of the words that a parameter may be.
-    fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Refusal> {
-        let Some(text) = self.get(name) else {
-            return Ok(None);
-        };
-        match words.iter().find(|(word, _)| *word == text) {
-            Some((_, value)) => Ok(Some(*value)),
-            None => {
-                let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-                Err(invalid(
-                    name,
-                    format!("`{name}` is one of {}, not `{text}`", known.join(", ")),
-                ))
-            }
-        }
-    }
-
-    /// The place that a cursor of this kind of page stands for.
-    fn cursor(&self, prefix: &str) -> Result<Option<&str>, Refusal> {
-        let Some(text) = self.get("cursor") else {
-            return Ok(None);
-        };
-        text.strip_prefix(prefix)
-            .map(Some)
-            .ok_or_else(invalid_cursor)
-    }
-
-    pub(crate) fn seq_cursor(&self, prefix: &str) -> Result<Option<u64>, Refusal> {
-        let Some(text) = self.cursor(prefix)? else {
-            return Ok(None);
-        };
-        let digits = text.len() <= 16 && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse()
-            .ok()
-            .filter(|seq| digits && *seq <= LAST_SEQ)
-            .map(Some)
-            .ok_or_else(invalid_cursor)
-    }
-}
 
 impl Account {
     /// `GET …/balance`: now, or at a past instant by replay from the nearest snapshot.
@@ -322,105 +237,6 @@ impl Account {
         )
     }
 
-    /// `GET …/usage`: the difference of the sums at two instants, so that it costs the same however much lies
-    /// between them.
-    pub(crate) fn read_usage(&self, ask: &Ask<'_>) -> Result<Response, Problem> {
-        let page = Page::read(ask, &["group_by", "from", "to"])?;
-        let settled = self.settled(ask)?;
-        let groups = [("model", "model"), ("day", "day"), ("modality", "modality")];
-        let group_by = page.word("group_by", &groups)?.unwrap_or("model");
-        let (from, to) = (page.instant("from")?, page.instant("to")?);
-        if let (Some(from), Some(to)) = (from, to)
-            && from > to
-        {
-            return Err(invalid("to", format!("`to` {to} lies before `from` {from}")).into());
-        }
-        let last = written(&settled);
-        let before = match from {
-            Some(from) => self.seq_before(from, last)?,
-            None => 0,
-        };
-        let until = match to {
-            Some(to) => self.seq_before(to, last)?.max(before),
-            None => last,
-        };
-        let earlier = self.usage_at(before)?;
-        let later = if until == last {
-            settled.account.usage.clone()
-        } else {
-            self.usage_at(until)?
-        };
-        let view = match group_by {
-            "day" => UsageView::new(group_by, self.days(&earlier, before, &later, until)?),
-            "modality" => UsageView::new(
-                group_by,
-                later.models_since(&earlier).into_iter().map(|usage| {
-                    (
-                        usage.modality.map(|modality| modality.as_str().to_owned()),
-                        usage.totals,
-                    )
-                }),
-            ),
-            _ => UsageView::new(
-                group_by,
-                later
-                    .models_since(&earlier)
-                    .into_iter()
-                    .map(|usage| (usage.model, usage.totals)),
-            ),
-        };
-        reply::json(200, &view)
-    }
-
-    /// The days between two sums. The first and the last may be cut.
-    fn days(
-        &self,
-        earlier: &Usage,
-        before: u64,
-        later: &Usage,
-        until: u64,
-    ) -> Result<Vec<(Option<String>, Totals)>, Problem> {
-        let mut days = self.store().days(before, until)?;
-        days.extend(later.day.clone());
-        days.dedup_by_key(|day| day.seq);
-        let mut groups = Vec::new();
-        for (index, day) in days.iter().enumerate() {
-            let is_last = index.saturating_add(1) == days.len();
-            let start = if day.seq <= before {
-                &earlier.total
-            } else {
-                &day.before
-            };
-            let end = if is_last { &later.total } else { &day.after };
-            let is_before = !is_last
-                && days
-                    .get(index.saturating_add(1))
-                    .is_some_and(|next| next.seq <= before);
-            let totals = end.since(start);
-            if !is_before && !totals.is_empty() {
-                groups.push((Some(day.date.clone()), totals));
-            }
-        }
-        Ok(groups)
-    }
-
-    fn usage_at(&self, seq: u64) -> Result<Usage, Problem> {
-        if seq == 0 {
-            return Ok(Usage::default());
-        }
-        Ok(self
-            .store()
-            .fold_to(seq)?
-            .account
-            .map(|account| account.usage)
-            .unwrap_or_default())
-    }
-
-    /// The number of the last entry before an instant.
-    fn seq_before(&self, instant: Instant, last: u64) -> Result<u64, Problem> {
-        self.store().last_seq_at(instant.after_millis(-1), last)
-    }
-
     fn hold_as_it_stands(&self, settled: &Settled, made: &Hold) -> Result<Hold, Problem> {
         Ok(self
             .find_hold(settled, made.id)?
@@ -449,12 +265,4 @@ impl Account {
 /// The number of the last entry that is written.
 pub(crate) fn written(settled: &Settled) -> u64 {
     settled.account.seq.saturating_sub(settled.due.len() as u64)
-}
-
-fn invalid(field: &str, detail: String) -> Refusal {
-    Refusal::new(Code::InvalidRequest, detail).at(field)
-}
-
-fn invalid_cursor() -> Refusal {
-    Refusal::new(Code::InvalidCursor, "no page of this kind gave this cursor").at("cursor")
 }

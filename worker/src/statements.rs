@@ -12,15 +12,15 @@ use crate::store::LAST_SEQ;
 #[wasm_bindgen]
 extern "C" {
     /// The runtime's database.
-    type Database;
+    type SqlDatabase;
     type Cursor;
 
     #[wasm_bindgen(method, catch, js_name = exec)]
-    fn find_key(this: &Database, query: &JsString, key: &str) -> Result<Cursor, JsValue>;
+    fn find_key(this: &SqlDatabase, query: &JsString, key: &str) -> Result<Cursor, JsValue>;
 
     #[wasm_bindgen(method, catch, js_name = exec)]
     fn put_entry(
-        this: &Database,
+        this: &SqlDatabase,
         query: &JsString,
         seq: f64,
         at: f64,
@@ -89,7 +89,7 @@ pub(crate) fn put(sql: &SqlStorage, row: &EntryRow<'_>) -> Result<(), Problem> {
         .map_err(|error| failed(&error))
 }
 
-fn database(sql: &SqlStorage) -> &Database {
+fn database(sql: &SqlStorage) -> &SqlDatabase {
     let database: &JsValue = sql.as_ref();
     database.unchecked_ref()
 }

@@ -87,27 +87,23 @@ impl Account {
         {
             return Ok(Outcome::refused(Code::UnknownPlan.as_str()));
         }
-        let sql = self.outbox().sql();
-        sql.exec(SCHEMA, vec![])?;
-        let rows: Vec<BodyRow> = sql
-            .exec(
-                "SELECT body FROM subscriptions WHERE subscription = ?",
-                vec![notice.subscription.clone().into()],
-            )?
-            .to_array()?;
+        let database = self.outbox().database();
+        database.run(SCHEMA, vec![])?;
+        let rows: Vec<BodyRow> = database.rows(
+            "SELECT body FROM subscriptions WHERE subscription = ?",
+            vec![notice.subscription.clone().into()],
+        )?;
         if let Some(row) = rows.first() {
             let known: SubscriptionNotice = serde_json::from_str(&row.body)?;
             if notice.clone().or_later(known.clone()) == known {
                 return Ok(Outcome::Done);
             }
         }
-        let others: Vec<PlanRow> = sql
-            .exec(
-                "SELECT plan FROM subscriptions WHERE plan IS NOT NULL AND subscription <> ?
+        let others: Vec<PlanRow> = database.rows(
+            "SELECT plan FROM subscriptions WHERE plan IS NOT NULL AND subscription <> ?
                  ORDER BY at DESC, subscription LIMIT 1",
-                vec![notice.subscription.clone().into()],
-            )?
-            .to_array()?;
+            vec![notice.subscription.clone().into()],
+        )?;
         let paid = notice
             .plan()
             .or(others.first().map(|other| other.plan.as_str()));
@@ -126,7 +122,7 @@ impl Account {
         };
         // The same step writes both. What was forbidden pays for nothing.
         let plan = notice.plan().filter(|_| outcome == Outcome::Done);
-        sql.exec(
+        database.run(
             "INSERT OR REPLACE INTO subscriptions (subscription, at, plan, body) VALUES (?,?,?,?)",
             vec![
                 notice.subscription.clone().into(),

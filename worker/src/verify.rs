@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::chain;
 use crate::object::{Account, Ask};
+use crate::page::Page;
 use crate::problem::Problem;
-use crate::reads::{Page, written};
+use crate::reads::written;
 use crate::reply::{self, Response};
 use crate::store::EntryPage;
 
