@@ -288,3 +288,64 @@ fn what_a_due_refresh_has_just_paid_is_refunded_to_it() {
     assert_eq!(kinds, ["daily", "refund"], "today's own, then yesterday's");
     assert_eq!(ledger.living(), [("daily", 100), ("refund", 10)]);
 }
+
+/// A refund of a part leaves a charge at its place among those that are owed: "oldest debt first".
+#[test]
+fn a_charge_that_is_refunded_in_part_is_still_owed_in_its_turn() {
+    let (mut ledger, _) = Ledger::with_grants(&[pack(10)]);
+    let older = ledger.owe(60).id;
+    let newer = ledger.owe(50).id;
+    ledger.refund(older, Some(20));
+    ledger.grant(pack(40));
+    assert_eq!(ledger.balance(), (0, 0, 40));
+    assert_eq!(whole(ledger.refund(newer, Some(40)).owed_cancelled), 40);
+    assert_eq!(
+        ledger.balance(),
+        (0, 0, 0),
+        "it was the older that was paid"
+    );
+    assert_eq!(whole(ledger.refund(older, Some(40)).owed_cancelled), 0);
+}
+
+/// A grant that paid twice for one charge comes back to life once.
+#[test]
+fn a_grant_with_two_draws_of_a_charge_comes_back_once() {
+    let (mut ledger, ids) = Ledger::with_grants(&[pack(100)]);
+    let hold = ledger.reserve(40);
+    let charge = ledger.owe(100).id;
+    ledger.release(hold);
+    assert_eq!(ledger.account().grants, [], "it was burned to the last");
+    ledger.refund(charge, None);
+    assert_eq!(ledger.balance(), (100, 0, 0));
+    let alive: Vec<&str> = ledger
+        .account()
+        .grants
+        .iter()
+        .map(|grant| grant.id.as_str())
+        .collect();
+    assert_eq!(alive, [ids[0].as_str()]);
+}
+
+/// Amounts stay below 10⁹, whatever they are made up of.
+#[test]
+fn no_account_has_or_owes_a_thousand_millions() {
+    let most = 999_999_999_u64;
+    let (mut ledger, _) = Ledger::with_grants(&[pack(most)]);
+    ledger.charge_with(json!({"credits": 1, "description": "a beginning"}));
+    let hold = json!({"credits": 500_000_000, "description": "held credits count"});
+    ledger.hold(hold);
+    let refusal = ledger.refuse(&grant_of(pack(2)));
+    assert_eq!(refusal.code, Code::AmountTooLarge);
+    ledger.grant(pack(1));
+
+    let (mut ledger, _) = Ledger::with_grants(&[]);
+    let owing =
+        |credits: u64| json!({"credits": credits, "description": "a debt", "on_excess": "owe"});
+    ledger.charge_with(owing(most));
+    let charge = Command::charge(&support::value(owing(1))).unwrap();
+    assert_eq!(ledger.refuse(&charge).code, Code::AmountTooLarge);
+}
+
+fn grant_of(body: Json) -> Command {
+    Command::grant(&support::value(body), support::published()).unwrap()
+}

@@ -4,6 +4,8 @@
 //! has the inviter rewarded, and then takes its own reward and drops the note. Whatever of this a crash leaves undone,
 //! the note's alarm does; the inviter knows a redemption that it was rewarded for.
 
+use std::ops::ControlFlow;
+
 use edge_credits::command::{Command, NewGrant};
 use edge_credits::decide::account_not_found;
 use edge_credits::entry::{Entry, Source};
@@ -79,15 +81,10 @@ impl Account {
         ask: &Ask<'_>,
         keyed: KeyedContent<'_>,
     ) -> Result<Response, Problem> {
-        query(ask.query, &[])?;
-        if self.identity().is_none() {
-            return Err(account_not_found(ask.id).into());
-        }
-        if let Some(answered) = self.answered(keyed)? {
-            return reply::replayed(&answered.entry);
-        }
-        let code = Fields::read(ask.body, "", &["code"])?.text("code")?;
-        let code = read_code(code).ok_or_else(not_found)?;
+        let code = match self.code_to_redeem(ask, keyed)? {
+            ControlFlow::Break(replay) => return Ok(replay),
+            ControlFlow::Continue(code) => read_code(code).ok_or_else(not_found)?,
+        };
         let call = DirectoryCall::FindCode { code: code.clone() };
         let inviter: Option<String> = directory::ask(self.env(), &call).await?;
         let inviter = inviter.ok_or_else(not_found)?;
@@ -183,6 +180,23 @@ impl Account {
             content: &redemption.content,
         };
         self.take_award(&invitation::reward, source, keyed, redemption.now, dry_run)
+    }
+
+    /// The code that a call wants redeemed; or its first answer, if this is a retry.
+    pub(crate) fn code_to_redeem<'a>(
+        &self,
+        ask: &Ask<'a>,
+        keyed: KeyedContent<'_>,
+    ) -> Result<ControlFlow<Response, &'a str>, Problem> {
+        query(ask.query, &[])?;
+        if self.identity().is_none() {
+            return Err(account_not_found(ask.id).into());
+        }
+        if let Some(answered) = self.answered(keyed)? {
+            return Ok(ControlFlow::Break(reply::replayed(&answered.entry)?));
+        }
+        let code = Fields::read(ask.body, "", &["code"])?.text("code")?;
+        Ok(ControlFlow::Continue(code))
     }
 
     /// Takes what was promised elsewhere, as the answer to the request with this key.

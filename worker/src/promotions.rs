@@ -3,12 +3,13 @@
 //! The directory counts redemptions. As with invitations, the account first notes what it is about to do, then reserves
 //! one of the redemptions, and then takes its credits and drops the note, which an alarm goes on with after a crash.
 
-use edge_credits::decide::account_not_found;
+use std::ops::ControlFlow;
+
 use edge_credits::entry::{Entry, Source};
 use edge_credits::promotion::{Promotion, read_code};
 use edge_credits::refusal::{Code, Refusal};
 use edge_credits::time::Instant;
-use edge_credits::value::{Fields, Value};
+use edge_credits::value::Value;
 use serde::{Deserialize, Serialize};
 use worker::Env;
 
@@ -17,7 +18,6 @@ use crate::object::{Account, Ask};
 use crate::problem::Problem;
 use crate::published;
 use crate::reply::{self, Response};
-use crate::route::query;
 use crate::store::KeyedContent;
 
 /// What the outbox calls the note.
@@ -72,15 +72,10 @@ impl Account {
         ask: &Ask<'_>,
         keyed: KeyedContent<'_>,
     ) -> Result<Response, Problem> {
-        query(ask.query, &[])?;
-        if self.identity().is_none() {
-            return Err(account_not_found(ask.id).into());
-        }
-        if let Some(answered) = self.answered(keyed)? {
-            return reply::replayed(&answered.entry);
-        }
-        let code = Fields::read(ask.body, "", &["code"])?.text("code")?;
-        let code = read_code(code).ok_or_else(not_found)?;
+        let code = match self.code_to_redeem(ask, keyed)? {
+            ControlFlow::Break(replay) => return Ok(replay),
+            ControlFlow::Continue(code) => read_code(code).ok_or_else(not_found)?,
+        };
         // One redemption at a time: what another request or a crash left is finished first.
         while self.outbox().get::<Redemption>(PROMOTION)?.is_some() {
             self.finish_promotion().await?;
