@@ -76,6 +76,18 @@ test('a database of schema-1 that lacks the table for its version is of version 
     await lawful(account)
   }))
 
+test('a database is of version 1 until it has what a Worker of that version would pass over', async () => {
+  const dir = copied(join(FIXTURES, 'schema-1'))
+  const version = () => inDatabase(dir, (database) => database.prepare("SELECT value FROM meta WHERE name = 'schema'").get().value)
+  const doing = (call) => serving(dir, async (api) => call(new Account(api, ACCOUNT, LATER)))
+  await doing((account) => account.charge(costing(2)))
+  assert.equal(version(), 1)
+  await doing(async (account) => answered(await account.put('/spend-limits', { day: 500 })))
+  assert.equal(version(), 2)
+  await doing((account) => account.charge(costing(2)))
+  assert.equal(version(), 2)
+})
+
 test('snapshots from before spending was counted lose nothing of what was spent this month and today', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'edge-credits-fixture-'))
   folders.push(dir)

@@ -25,7 +25,10 @@ pub(crate) use looking::EntryPage;
 
 /// The version of the tables and of what is in them. A database of a newer one was written by a later Worker and may
 /// mean what this one cannot know.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
+/// The version of a database whose entries set no spend limits and no alerts. It stays so until one does: a Worker of
+/// that version, which would pass them over, then leaves the account alone.
+const VERSION_WITHOUT_LIMITS: i64 = 1;
 /// The form of a snapshot's body. A snapshot of another form is passed over.
 const SNAPSHOT_VERSION: i64 = 1;
 /// After so many entries the state is written as a snapshot, so that waking never replays more.
@@ -61,6 +64,8 @@ pub(crate) struct Loaded {
     pub(crate) head: String,
     /// The hash of a catalog that is known to be kept, so that a charge need not look.
     kept_catalog: Option<Rc<str>>,
+    /// The version that the database states; none while nobody has opened the account.
+    version: Option<i64>,
 }
 
 impl Loaded {
@@ -70,6 +75,7 @@ impl Loaded {
             tail: 0,
             head: chain::BEFORE_THE_FIRST.to_owned(),
             kept_catalog: None,
+            version: None,
         }
     }
 }
@@ -136,18 +142,19 @@ impl Store {
             return Ok(None);
         }
         if !tables.iter().any(|table| table.name == "meta") {
-            return Ok(Some(1));
+            return Ok(Some(VERSION_WITHOUT_LIMITS));
         }
         let versions: Vec<Version> = self
             .database
             .rows("SELECT value FROM meta WHERE name = 'schema'", vec![])?;
-        Ok(Some(versions.first().map_or(1, |version| version.value)))
+        let version = versions.first().map(|version| version.value);
+        Ok(Some(version.unwrap_or(VERSION_WITHOUT_LIMITS)))
     }
 
-    fn put_schema_version(&self) -> Result<(), Problem> {
+    fn put_schema_version(&self, version: i64) -> Result<(), Problem> {
         self.database.run(
             "INSERT OR REPLACE INTO meta (name, value) VALUES ('schema', ?)",
-            vec![SqlStorageValue::Integer(SCHEMA_VERSION)],
+            vec![SqlStorageValue::Integer(version)],
         )
     }
 }

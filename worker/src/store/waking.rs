@@ -18,7 +18,10 @@ impl Store {
         match self.schema_version()? {
             None => Ok(Loaded::nothing()),
             Some(version) if version > SCHEMA_VERSION => Err(Problem::NewerSchema(version)),
-            Some(_) => self.fold_counting(),
+            version => Ok(Loaded {
+                version,
+                ..self.fold_counting()?
+            }),
         }
     }
 
@@ -94,6 +97,7 @@ impl Store {
                     tail,
                     head,
                     kept_catalog: None,
+                    version: None,
                 });
             }
         }

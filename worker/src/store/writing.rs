@@ -16,7 +16,8 @@ use crate::statements::{self, EntryRow};
 use crate::transaction;
 
 use super::{
-    ENTRIES_PER_SNAPSHOT, KeyedContent, Loaded, Made, SCHEMA, SNAPSHOT_VERSION, Store, number,
+    ENTRIES_PER_SNAPSHOT, KeyedContent, Loaded, Made, SCHEMA, SCHEMA_VERSION, SNAPSHOT_VERSION,
+    Store, VERSION_WITHOUT_LIMITS, number,
 };
 
 impl Store {
@@ -35,14 +36,15 @@ impl Store {
             keyed,
             catalog,
         } = made;
+        let version = before.version.max(entries.iter().map(version_of).max());
         let tail = before.tail.saturating_add(entries.len() as u64);
         let is_snapshot_due = tail >= ENTRIES_PER_SNAPSHOT;
         let mut head = before.head.clone();
         let mut kept_catalog = before.kept_catalog.clone();
         transaction::run(&self.storage, || {
-            if before.account.is_none() {
+            if version != before.version {
                 self.database.run(SCHEMA, vec![])?;
-                self.put_schema_version()?;
+                self.put_schema_version(version.unwrap_or(SCHEMA_VERSION))?;
             }
             for entry in entries {
                 let made_by_command = entries.last().is_some_and(|last| last.seq == entry.seq);
@@ -70,6 +72,7 @@ impl Store {
             tail,
             head,
             kept_catalog,
+            version,
         })
     }
 
@@ -166,6 +169,16 @@ impl Store {
             )?;
         }
         Ok(())
+    }
+}
+
+/// The version of a database that has this entry.
+fn version_of(entry: &Entry) -> i64 {
+    match &entry.event {
+        Event::Updated(changes) if changes.spend_limits.is_some() || changes.alerts.is_some() => {
+            SCHEMA_VERSION
+        }
+        _ => VERSION_WITHOUT_LIMITS,
     }
 }
 
