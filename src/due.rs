@@ -263,7 +263,13 @@ impl Draft<'_> {
                 start: day.start,
                 end: day.end,
             };
-            self.grant_allowance(&plan, GrantKind::Daily, difference, at, day.end, source);
+            // What the day has granted so far tells apart what is added at one instant, as plans come and go.
+            let id = format!(
+                "{}_{}",
+                allowance_id(&plan, GrantKind::Daily, at),
+                day.granted
+            );
+            self.grant_allowance(id, GrantKind::Daily, difference, at, day.end, source);
         }
     }
 
@@ -278,7 +284,8 @@ impl Draft<'_> {
             plan: plan.clone(),
             index,
         };
-        self.grant_allowance(&plan, GrantKind::Monthly, credits, at, end, source);
+        let id = allowance_id(&plan, GrantKind::Monthly, at);
+        self.grant_allowance(id, GrantKind::Monthly, credits, at, end, source);
     }
 
     fn grant_day(&mut self, at: Instant) {
@@ -293,12 +300,13 @@ impl Draft<'_> {
             start: at,
             end,
         };
-        self.grant_allowance(&plan, GrantKind::Daily, credits, at, end, source);
+        let id = allowance_id(&plan, GrantKind::Daily, at);
+        self.grant_allowance(id, GrantKind::Daily, credits, at, end, source);
     }
 
     fn grant_allowance(
         &mut self,
-        plan: &str,
+        id: String,
         kind: GrantKind,
         credits: Credits,
         at: Instant,
@@ -306,7 +314,7 @@ impl Draft<'_> {
         source: Source,
     ) {
         let grant = Grant {
-            id: format!("{}_{plan}_{}", kind.as_str(), at.compact()),
+            id,
             kind,
             category: kind.category(),
             credits,
@@ -367,4 +375,9 @@ impl Draft<'_> {
             },
         )
     }
+}
+
+/// The id of what a plan grants for a day or a period: a read can name it before it is written.
+fn allowance_id(plan: &str, kind: GrantKind, at: Instant) -> String {
+    format!("{}_{plan}_{}", kind.as_str(), at.compact())
 }

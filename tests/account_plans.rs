@@ -303,3 +303,32 @@ fn a_perk_stays_through_every_plan() {
     assert_eq!(ledger.perk("early_bird", false), [], "it has it no more");
     assert_eq!(whole(ledger.charge("grok-4", 5_000).credits), 10);
 }
+
+/// A clock that stands still, and a catalog that changes meanwhile: every grant has an id of its own.
+#[test]
+fn what_is_added_to_a_day_at_one_instant_are_grants_of_their_own() {
+    let mut ledger = Ledger::open("plus");
+    let less = support::catalog_with(|catalog| catalog["plans"][1]["daily"] = json!(120.5));
+    ledger.publish(less);
+    ledger.change_plan("starter");
+    ledger.change_plan("free");
+    ledger.publish(support::published());
+    ledger.change_plan("starter");
+    ledger.change_plan("maker");
+    let mut daily: Vec<String> = ledger
+        .account()
+        .grants
+        .iter()
+        .map(|grant| grant.id.clone())
+        .collect();
+    daily.retain(|id| id.starts_with("daily_"));
+    let at = "20260301T120000Z";
+    assert_eq!(
+        daily,
+        [
+            format!("daily_starter_{at}"),
+            format!("daily_starter_{at}_120.5")
+        ]
+    );
+    assert_eq!(ledger.balance_json()["daily"]["credits"], 300);
+}

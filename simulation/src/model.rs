@@ -9,6 +9,7 @@ use edge_credits::calendar::{Anchor, Zone};
 use edge_credits::catalog::Catalog;
 use edge_credits::charge::OnExcess;
 use edge_credits::command::{Command, NewGrant};
+use edge_credits::credits::Credits;
 use edge_credits::entry::{Opening, Source};
 use edge_credits::grant::{Category, GrantKind};
 use edge_credits::limit::SpendLimits;
@@ -446,7 +447,13 @@ impl Account {
                     self.months.push((self.plan.clone(), index));
                     let credits = plan.and_then(|plan| plan.monthly).expect("monthly credits");
                     let until = self.anchor.start_of(index + 1);
-                    self.allow(GrantKind::Monthly, credits.micros().into(), at, until);
+                    self.allow(
+                        GrantKind::Monthly,
+                        credits.micros().into(),
+                        at,
+                        until,
+                        String::new(),
+                    );
                 }
                 Due::Day => {
                     let credits = plan.and_then(|plan| plan.daily).expect("daily credits");
@@ -459,7 +466,7 @@ impl Account {
                     } else {
                         end
                     };
-                    self.allow(GrantKind::Daily, granted, at, until);
+                    self.allow(GrantKind::Daily, granted, at, until, String::new());
                 }
                 Due::Start(_, place) => {
                     self.grants[place].started = true;
@@ -613,15 +620,23 @@ impl Account {
         {
             let more = daily - day.granted;
             let end = day.end;
+            let beside = format!("_{}", Credits::from_micros(day.granted as i64));
             day.granted = daily;
-            self.allow(GrantKind::Daily, more, at, end);
+            self.allow(GrantKind::Daily, more, at, end, beside);
         }
     }
 
     /// Grants an allowance of the plan.
-    fn allow(&mut self, kind: GrantKind, credits: Micros, at: Instant, until: Instant) {
+    fn allow(
+        &mut self,
+        kind: GrantKind,
+        credits: Micros,
+        at: Instant,
+        until: Instant,
+        beside: String,
+    ) {
         let moment = at.to_string().replace(['-', ':'], "");
-        let id = format!("{}_{}_{moment}", kind.as_str(), self.plan);
+        let id = format!("{}_{}_{moment}{beside}", kind.as_str(), self.plan);
         let category = match kind {
             GrantKind::Daily => Category::Promo,
             _ => Category::Paid,
