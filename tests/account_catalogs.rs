@@ -185,6 +185,19 @@ fn what_begins_with_a_catalog_is_its_first() {
     }
 }
 
+/// The same of a period, though what is owed makes every one of them count.
+#[test]
+fn a_period_that_begins_with_a_catalog_is_its_first() {
+    let mut ledger = Ledger::open("free");
+    ledger.owe(9_000);
+    let monthly = allowing(0, Json::Null, json!(100));
+    ledger.publish_from(time("2026-04-01T12:00:00Z"), monthly);
+    let owed =
+        |ledger: &mut Ledger, at: &str| whole(ledger.at(at).settled().account.balance().owed);
+    let before = owed(&mut ledger, "2026-04-01T11:59:59.999Z");
+    assert_eq!(before - owed(&mut ledger, "2026-04-01T12:00:00Z"), 100);
+}
+
 /// "Looking more often never changes an answer", whatever is published in between.
 #[test]
 fn looking_more_often_changes_nothing_across_catalogs() {
@@ -255,7 +268,7 @@ fn a_publication_takes_effect_now_or_later() {
         ),
         // It was on its way for a while.
         (
-            json!({"catalog": content(), "effective_at": "2026-03-01T11:59:30Z"}),
+            json!({"catalog": content(), "effective_at": "2026-03-01T11:59:00Z"}),
             Some("2026-03-01T12:00:00Z"),
         ),
     ];

@@ -332,3 +332,29 @@ fn what_is_added_to_a_day_at_one_instant_are_grants_of_their_own() {
     );
     assert_eq!(ledger.balance_json()["daily"]["credits"], 300);
 }
+
+/// A day that ends as the plan changes is not added to: the next one begins on the new plan.
+#[test]
+fn a_plan_that_begins_with_a_day_adds_nothing_to_the_day_before() {
+    let mut ledger = Ledger::open_at("2026-03-01T00:00:00Z", json!({"plan": "free"}));
+    ledger.change_plan_at_period_end("starter");
+    ledger.at("2026-03-31T12:00:00Z").spend(1);
+    ledger.at("2026-04-01T00:00:00Z");
+    let granted: Vec<String> = ledger
+        .settled()
+        .due
+        .iter()
+        .filter_map(|entry| match &entry.event {
+            edge_credits::entry::Event::Granted { grant, .. } => Some(grant.id.clone()),
+            _ => None,
+        })
+        .collect();
+    let at = "20260401T000000Z";
+    assert_eq!(
+        granted,
+        [
+            format!("monthly_starter_{at}"),
+            format!("daily_starter_{at}")
+        ]
+    );
+}
