@@ -1,11 +1,12 @@
-// Runs every test: the Rust ones natively, those of the npm package in its users' surroundings, then the end-to-end
-// ones against the real build in workerd. `--core` and
-// `--e2e` run the one or the other; further arguments choose end-to-end files by a part of their name.
+// Runs every test: the Rust ones natively, those of the npm package in its users' surroundings, those that schemathesis
+// makes up from the API's document, then the end-to-end ones against the real build in workerd. `--core` and `--e2e` run
+// the one or the other; further arguments choose end-to-end files by a part of their name.
 
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from './build.mjs'
 import { setup } from './setup.mjs'
+import { testOpenApi } from './test-openapi.mjs'
 import { testPkg } from './test-pkg.mjs'
 import { Failure, ROOT, main, paths, run } from './tools.mjs'
 
@@ -20,7 +21,7 @@ async function test({ core, e2e, names }) {
 
   await build()
   if (names.length === 0) {
-    const code = await testPkg()
+    const code = await testPkg() || await testOpenApi(['--max-examples', '10'])
     if (code !== 0) return code
   }
   const folder = join('tests', 'e2e')

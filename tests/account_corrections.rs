@@ -34,6 +34,11 @@ fn a_refund_goes_back_along_the_draws_reversed() {
     let refund = ledger.refund(charge, None);
     assert_eq!(draws(&refund.draws), [(ids[0].as_str(), 40)]);
     assert_eq!(ledger.balance(), (100, 0, 0));
+    let last = ledger.entries.last().unwrap();
+    assert!(
+        matches!(&last.event, Event::Refunded { revived, .. } if revived.is_empty()),
+        "both were living all the while"
+    );
 }
 
 /// "Refunds of one charge never exceed it."
@@ -294,8 +299,9 @@ fn what_a_due_refresh_has_just_paid_is_refunded_to_it() {
 fn a_charge_that_is_refunded_in_part_is_still_owed_in_its_turn() {
     let (mut ledger, _) = Ledger::with_grants(&[pack(10)]);
     let older = ledger.owe(60).id;
-    let newer = ledger.owe(50).id;
+    let newer = ledger.owe(60).id;
     ledger.refund(older, Some(20));
+    ledger.refund(newer, Some(10));
     ledger.grant(pack(40));
     assert_eq!(ledger.balance(), (0, 0, 40));
     assert_eq!(whole(ledger.refund(newer, Some(40)).owed_cancelled), 40);
