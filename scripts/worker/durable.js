@@ -19,7 +19,14 @@ const HANDLERS = {
   },
   // A watcher has nothing to say.
   webSocketMessage() {},
-  webSocketClose() {},
+  /** Whoever closes waits for the other side to do so too. */
+  webSocketClose(socket) {
+    try {
+      socket.close(1000)
+    } catch {
+      // It is closed already, or broken off.
+    }
+  },
   webSocketError() {},
 }
 
