@@ -132,6 +132,9 @@ function capnp(names, disk, v8Flags) {
   const quoted = JSON.stringify
   const kind = (name) => (name.endsWith('.wasm') ? 'wasm' : 'esModule')
   const hasObjects = !names.includes('empty.js')
+  // Ours has a second class; the rivals have one.
+  const classes = names.some((name) => name.endsWith('.wasm')) ? ['Account', 'Directory'] : ['Account']
+  const bindings = { Account: 'ACCOUNTS', Directory: 'DIRECTORY' }
   return `
 using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
@@ -149,9 +152,9 @@ const worker :Workerd.Worker = (
   ],
   ${hasObjects ? `bindings = [
     (name = "SERVICE_KEYS", text = ${quoted(KEY)}),
-    (name = "ACCOUNTS", durableObjectNamespace = "Account"),
+    ${classes.map((name) => `(name = "${bindings[name]}", durableObjectNamespace = "${name}"),`).join(' ')}
   ],
-  durableObjectNamespaces = [(className = "Account", uniqueKey = "account", enableSql = true)],
+  durableObjectNamespaces = [${classes.map((name) => `(className = "${name}", uniqueKey = "${name.toLowerCase()}", enableSql = true)`).join(', ')}],
   durableObjectStorage = (localDisk = "disk"),` : ''}
 );
 `
