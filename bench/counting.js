@@ -33,6 +33,9 @@ function replace(prototype, name, make) {
   prototype[name] = Object.assign(make(method), { isWatched: true })
 }
 
+// Its rows are not an account's.
+export { Directory } from './index.js'
+
 export class Account extends Counted {
   constructor(state, env) {
     watch(state.storage)
