@@ -21,6 +21,7 @@ use crate::object::Account;
 use crate::outbox::Due;
 use crate::problem::Problem;
 use crate::trace;
+use crate::vars;
 
 /// The variable that says where events are posted, and the secret that they are signed with.
 const RECEIVER: &str = "ALERT_WEBHOOK_URL";
@@ -76,7 +77,7 @@ impl Account {
         account: &AccountState,
         entry: &Entry,
     ) -> Result<Vec<Letter>, Problem> {
-        if account.alerts.is_empty() || variable(self.env(), RECEIVER).is_empty() {
+        if account.alerts.is_empty() || vars::text(self.env(), RECEIVER).is_empty() {
             return Ok(Vec::new());
         }
         account
@@ -167,17 +168,10 @@ impl From<String> for Failure {
     }
 }
 
-/// A variable, or nothing where there is none.
-fn variable(env: &Env, name: &str) -> String {
-    env.var(name)
-        .map(|value| value.to_string())
-        .unwrap_or_default()
-}
-
 async fn post(event: &Event, env: &Env) -> Result<(), Failure> {
-    let url =
-        receiver(&variable(env, RECEIVER)).ok_or_else(|| format!("{RECEIVER} is no https URL"))?;
-    let secrets = secrets(&variable(env, SECRETS));
+    let url = receiver(&vars::text(env, RECEIVER))
+        .ok_or_else(|| format!("{RECEIVER} is no https URL"))?;
+    let secrets = secrets(&vars::text(env, SECRETS));
     if secrets.is_empty() {
         return Err(format!("{SECRETS} has no secret").into());
     }
