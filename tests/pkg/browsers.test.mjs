@@ -36,8 +36,8 @@ async function opened(root, extra = {}) {
     response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'text/plain', 'content-security-policy': POLICY })
     createReadStream(file).pipe(response)
   })
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   const page = await browser.newPage()
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   const errors = []
   page.on('pageerror', (error) => errors.push(error.message))
   try {
@@ -80,7 +80,7 @@ test('a webpack build answers every vector in Chromium', { skip: browserMissing 
   assert.deepEqual(await opened(folder), { agreed: COUNT, differing: [] })
 })
 
-test('a bundle that uses only the client carries no wasm', async () => {
+test('a bundle that uses only the client carries no wasm', { skip: browserMissing }, async () => {
   const folder = await project({
     'index.html': PAGE('./app.js'),
     'app.js': "import { EdgeCredits } from 'edge-credits/client'\nglobalThis.found = typeof new EdgeCredits({ baseUrl: '/' }).metered",
