@@ -10,15 +10,15 @@ import { Failure, ROOT, main, read } from '../../scripts/tools.mjs'
 
 async function fill(file, account, entries) {
   const store = read(join(ROOT, 'worker', 'src', 'store.rs'))
-  const constant = (name) => store.match(new RegExp(`const ${name}: \\w+ = ([\\d_]+);`))[1].replaceAll('_', '')
+  const constant = (name) => store.match(new RegExp(`const ${name}: \\S+ = "?([^";]+)"?;`))[1].replaceAll('_', '')
   const writer = spawn(join(ROOT, 'bench', 'target', 'release', 'journal'), [
-    account, entries, String(Date.now()), constant('ENTRIES_PER_SNAPSHOT'), constant('SNAPSHOT_VERSION'),
+    account, entries, String(Date.now()), constant('ENTRIES_PER_SNAPSHOT'), constant('SNAPSHOT_FORM'),
   ], { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = new Promise((resolve) => writer.on('close', resolve))
 
   const database = new DatabaseSync(file)
   database.exec('PRAGMA synchronous = OFF; PRAGMA cache_size = -400000; BEGIN')
-  for (const table of ['entries', 'records', 'snapshots', 'catalogs']) database.exec(`DELETE FROM ${table}`)
+  for (const table of ['entries', 'records', 'catalogs']) database.exec(`DELETE FROM ${table}`)
   const inserts = new Map()
   for await (const line of createInterface({ input: writer.stdout })) {
     const [table, ...values] = line.split('\t')

@@ -109,8 +109,8 @@ test('snapshots from before spending was counted lose nothing of what was spent 
     await at('2025-02-11T10:00:00Z').charge(costing(3))
   })
   const rows = inDatabase(dir, (database) => {
-    database.exec("UPDATE snapshots SET body = json_remove(body, '$.spending', '$.spend_limits')")
-    return database.prepare('SELECT count(*) AS count FROM snapshots').get()
+    database.exec("UPDATE entries SET snapshot = '1:' || json_remove(substr(snapshot, 3), '$.spending', '$.spend_limits') WHERE snapshot IS NOT NULL")
+    return database.prepare('SELECT count(snapshot) AS count FROM entries').get()
   })
   assert.equal(rows.count, 1)
   await serving(dir, async (api) => {
@@ -119,6 +119,39 @@ test('snapshots from before spending was counted lose nothing of what was spent 
     refused(await account.post('/charges', costing(500)), 403, 'spend_limit_reached')
     await lawful(account)
   })
+})
+
+test('snapshots that were in a table of their own are in the entries\' rows from the next entry on, and serve there', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'edge-credits-fixture-'))
+  folders.push(dir)
+  await serving(dir, async (api) => {
+    const account = new Account(api, ACCOUNT, NOW)
+    answered(await account.put('', { plan: 'max' }), 201)
+    for (let count = 0; count < 600; count += 1) await account.charge(costing(1))
+  })
+  const snapshots = () => inDatabase(dir, (database) => database.prepare('SELECT seq, snapshot FROM entries WHERE snapshot IS NOT NULL').all())
+  const before = snapshots()
+  assert.equal(before.length, 2)
+  // As it was when the table had them.
+  inDatabase(dir, (database) => database.exec("INSERT INTO snapshots SELECT seq, 1, substr(snapshot, 3) FROM entries WHERE snapshot IS NOT NULL; ALTER TABLE entries DROP COLUMN snapshot"))
+  const read = async (account) => [await account.balance(), await account.entries(), await account.read(`/balance?at=${NOW}`)]
+  let found
+  await serving(dir, async (api) => {
+    const account = new Account(api, ACCOUNT, NOW)
+    found = await read(account)
+    assert.equal(found[0].available, 1400)
+    await account.charge(costing(1))
+  })
+  assert.deepEqual(snapshots(), before)
+  // Whatever becomes of them, the answers are the same.
+  for (const change of ['SELECT 1', 'UPDATE entries SET snapshot = NULL', "UPDATE entries SET snapshot = '999:x' WHERE seq > 500"]) {
+    inDatabase(dir, (database) => database.exec(change))
+    await serving(dir, async (api) => {
+      const account = new Account(api, ACCOUNT, NOW)
+      assert.equal((await lawful(account)).available, 1399)
+      assert.deepEqual((await account.entries()).slice(0, -1), found[1])
+    })
+  }
 })
 
 test('an outbox from before it knew when things are due goes on telling', async () => {

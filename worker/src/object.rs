@@ -15,6 +15,7 @@ use edge_credits::time::Instant;
 use edge_credits::value::{Fields, Value};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use worker::js_sys::Uint8Array;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, Method, State};
 
@@ -29,7 +30,7 @@ use crate::outbox::Outbox;
 use crate::problem::{CallFault, Problem};
 use crate::promotions::PROMOTION;
 use crate::published::{self, Timeline};
-use crate::reply::{self, Response};
+use crate::reply::{self, Finished, Response};
 use crate::request::{Header, Request};
 use crate::route::{Call, Route};
 use crate::store::{Answered, KeyedContent, Loaded, Store};
@@ -93,13 +94,17 @@ impl AccountObject {
     pub fn fetch(&self, head: &str, body: Option<Vec<u8>>) -> JsValue {
         let account = self.0.clone();
         let request = Request::read(head, body);
+        at_once::run(async move { account.reply_to(&request).await.into_js() })
+    }
+
+    /// Answers calls that came together, all of whose bodies are in `calls`: with bytes, or a promise of them. They have
+    /// passed the gate in this very step.
+    #[wasm_bindgen(js_name = fetchTogether)]
+    pub fn fetch_together(&self, calls: Vec<u8>) -> JsValue {
+        let account = self.0.clone();
         at_once::run(async move {
-            let answer = account.serve(&request).await;
-            if account.outbox.take_fresh() {
-                // Told at once where that is possible; otherwise the alarm sees to it.
-                let _ = account.tell_wall().await;
-            }
-            reply::finish(answer, &request, &account.env)
+            let answers = account.serve_together(&calls).await;
+            Uint8Array::from(answers.as_slice()).into()
         })
     }
 
@@ -123,6 +128,16 @@ impl AccountObject {
 }
 
 impl Account {
+    /// What goes out to a request.
+    pub(crate) async fn reply_to(&self, request: &Request) -> Finished {
+        let answer = self.serve(request).await;
+        if self.outbox.take_fresh() {
+            // Told at once where that is possible; otherwise the alarm sees to it.
+            let _ = self.tell_wall().await;
+        }
+        Finished::of(answer, request, &self.env)
+    }
+
     async fn serve(&self, request: &Request) -> Result<Response, Problem> {
         let (method, path, headers) = (request.method(), request.path(), request.headers());
         if path == internal::PATH {
@@ -209,18 +224,27 @@ impl Account {
     }
 
     /// Answers a call with a key: a retry gets the first answer, the same key for anything else a refusal.
+    ///
+    /// Most keys are new, so that a key is not looked for before the command is carried out. If it was used before, no
+    /// second entry can be written with it, or the command is refused; nothing has changed then.
     fn answer_once(
         &self,
         call: &Call,
         ask: &Ask<'_>,
         keyed: KeyedContent<'_>,
     ) -> Result<Response, Problem> {
-        if self.is_open()
+        let outcome = self.command(call, ask, Some(keyed));
+        let may_be_known = matches!(
+            outcome,
+            Err(Problem::Refused(_) | Problem::Call(_) | Problem::KeyTaken)
+        );
+        if may_be_known
+            && self.is_open()
             && let Some(answered) = self.answered(keyed)?
         {
             return reply::replayed(&answered.entry);
         }
-        self.command(call, ask, Some(keyed))
+        outcome
     }
 
     /// What this key was answered with before; a refusal if it was used for anything else.

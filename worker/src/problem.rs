@@ -19,6 +19,8 @@ pub(crate) enum Problem {
     Call(CallFault),
     /// The account's database has a newer schema, of this version. It is left alone.
     NewerSchema(i64),
+    /// The key has an entry already. What it was answered with is what its caller is told.
+    KeyTaken,
     /// Something of ours failed. Nothing of the request was written, or all of it was: a retry with the same
     /// key finds out.
     Fault(String),
@@ -150,6 +152,10 @@ impl Problem {
                     },
                     Some(("Retry-After", "60")),
                 )
+            }
+            // Whoever writes with a key answers for it: a redemption that came twice at once is told to try again.
+            Problem::KeyTaken => {
+                Problem::Fault("the key was taken meanwhile".to_owned()).into_response(id)
             }
             Problem::Fault(error) => {
                 trace::fault(Some(id), &error);

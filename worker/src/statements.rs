@@ -4,7 +4,7 @@
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::SqlStorage;
-use worker::js_sys::{Array, JsString, Reflect};
+use worker::js_sys::{Array, Error, JsString, Reflect};
 
 use crate::problem::Problem;
 use crate::store::LAST_SEQ;
@@ -30,6 +30,7 @@ extern "C" {
         key: Option<&str>,
         content: Option<&str>,
         body: &str,
+        snapshot: Option<&str>,
     ) -> Result<(), JsValue>;
 
     #[wasm_bindgen(method, catch, js_name = toArray)]
@@ -40,9 +41,12 @@ thread_local! {
     // Texts of JavaScript's own, so that they cross once.
     static FIND_KEY: JsString = JsString::from("SELECT content, body FROM entries WHERE key = ?");
     static PUT_ENTRY: JsString = JsString::from(
-        "INSERT INTO entries (seq, at, kind, hold, models, key, content, body) VALUES (?,?,?,?,?,?,?,?)",
+        "INSERT INTO entries (seq, at, kind, hold, models, key, content, body, snapshot) VALUES (?,?,?,?,?,?,?,?,?)",
     );
 }
+
+/// What SQLite says of a key that has a row already.
+const KEY_TAKEN: &str = "UNIQUE constraint failed: entries.key";
 
 /// A row of the journal.
 pub(crate) struct EntryRow<'a> {
@@ -55,6 +59,8 @@ pub(crate) struct EntryRow<'a> {
     pub(crate) key: Option<&'a str>,
     pub(crate) content: Option<&'a str>,
     pub(crate) body: &'a str,
+    /// The state after it, where it is kept.
+    pub(crate) snapshot: Option<&'a str>,
 }
 
 /// What was said with this key and the entry that it made, as they are stored.
@@ -71,6 +77,9 @@ pub(crate) fn find(sql: &SqlStorage, key: &str) -> Result<Option<(String, String
 }
 
 /// Writes a row of the journal.
+///
+/// # Errors
+/// [`Problem::KeyTaken`] if there is a row with this key.
 pub(crate) fn put(sql: &SqlStorage, row: &EntryRow<'_>) -> Result<(), Problem> {
     PUT_ENTRY
         .with(|query| {
@@ -84,9 +93,13 @@ pub(crate) fn put(sql: &SqlStorage, row: &EntryRow<'_>) -> Result<(), Problem> {
                 row.key,
                 row.content,
                 row.body,
+                row.snapshot,
             )
         })
-        .map_err(|error| failed(&error))
+        .map_err(|error| match error.dyn_ref::<Error>() {
+            Some(error) if error.message().includes(KEY_TAKEN, 0) => Problem::KeyTaken,
+            _ => failed(&error),
+        })
 }
 
 fn database(sql: &SqlStorage) -> &SqlDatabase {

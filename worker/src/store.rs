@@ -1,12 +1,13 @@
 //! The store: one account's journal and what is derived from it, in the object's SQLite.
 //!
-//! `entries` is the truth. `snapshots` and `records` are caches of it: without them everything is read from the
-//! journal again, which takes longer and changes nothing.
+//! `entries` is the truth; its column `snapshot` and the table `records` are caches of it: without them everything is
+//! read from the journal again, which takes longer and changes nothing.
 
 mod looking;
 mod waking;
 mod writing;
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use edge_credits::account::Account;
@@ -29,8 +30,8 @@ const SCHEMA_VERSION: i64 = 2;
 /// The version of a database whose entries set no spend limits and no alerts. It stays so until one does: a Worker of
 /// that version, which would pass them over, then leaves the account alone.
 const VERSION_WITHOUT_LIMITS: i64 = 1;
-/// The form of a snapshot's body. A snapshot of another form is passed over.
-const SNAPSHOT_VERSION: i64 = 1;
+/// What a snapshot begins with: its form. One of another form is passed over.
+const SNAPSHOT_FORM: &str = "1:";
 /// After so many entries the state is written as a snapshot, so that waking never replays more.
 const ENTRIES_PER_SNAPSHOT: u64 = 256;
 /// How many entries are read at a time when the whole journal is replayed.
@@ -41,7 +42,7 @@ const SCHEMA: &str = "
         name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS entries (
         seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, hold INTEGER,
-        models TEXT NOT NULL, key TEXT, content TEXT, body TEXT NOT NULL) STRICT;
+        models TEXT NOT NULL, key TEXT, content TEXT, body TEXT NOT NULL, snapshot TEXT) STRICT;
     CREATE UNIQUE INDEX IF NOT EXISTS entries_by_key ON entries (key) WHERE key IS NOT NULL;
     CREATE TABLE IF NOT EXISTS snapshots (
         seq INTEGER PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
@@ -51,10 +52,20 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS catalogs (
         hash TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;";
 
+/// Databases were made without the column, and had their snapshots in a table. It stays there for the Workers of that
+/// time, which find in it what they need and do without what came later.
+const MOVE_SNAPSHOTS: [&str; 2] = [
+    "ALTER TABLE entries ADD COLUMN snapshot TEXT",
+    "UPDATE entries SET snapshot = (SELECT version || ':' || body FROM snapshots WHERE seq = entries.seq)
+     WHERE seq IN (SELECT seq FROM snapshots)",
+];
+
 /// The database of one account.
 pub(crate) struct Store {
     database: Database,
     storage: Storage,
+    /// Whether the snapshots are in the entries' rows, and not in a table of their own.
+    has_snapshot_column: Cell<bool>,
 }
 
 /// What the journal adds up to, how many of its entries no snapshot has, and the hash of its last entry.
@@ -120,6 +131,7 @@ impl Store {
         Store {
             database: Database::of(&storage),
             storage,
+            has_snapshot_column: Cell::new(false),
         }
     }
 
@@ -129,15 +141,18 @@ impl Store {
         #[derive(Deserialize)]
         struct Table {
             name: String,
+            sql: String,
         }
         #[derive(Deserialize)]
         struct Version {
             value: i64,
         }
         let tables: Vec<Table> = self.database.rows(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('entries', 'meta')",
+            "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name IN ('entries', 'meta')",
             vec![],
         )?;
+        let has_column = |table: &Table| table.name == "entries" && table.sql.contains("snapshot");
+        self.has_snapshot_column.set(tables.iter().any(has_column));
         if tables.is_empty() {
             return Ok(None);
         }

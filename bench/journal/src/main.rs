@@ -1,6 +1,6 @@
 //! Writes out a long history of an account, as rows for the tables of the Worker's store.
 //!
-//!     journal <account> <entries> <now in ms> <entries per snapshot> <snapshot version>
+//!     journal <account> <entries> <now in ms> <entries per snapshot> <form of a snapshot>
 //!
 //! Every line is a row: the table's name and its columns in their order, with tabs between them, NULL being `\N`.
 //! The history is charges of several models, evenly over the ninety days before now, made by the core itself. What
@@ -67,7 +67,7 @@ struct Journal<W> {
     catalog: Catalog,
     state: Option<Account>,
     entries_per_snapshot: u64,
-    snapshot_version: String,
+    snapshot_form: String,
     tail: u64,
     head: String,
     seed: u64,
@@ -88,20 +88,24 @@ impl<W: Write> Journal<W> {
         for (index, entry) in entries.iter().enumerate() {
             let made_by_command = index + 1 == entries.len();
             let key = keyed.filter(|_| made_by_command).map(|content| (self.uuid(), content));
-            self.put_entry(entry, key)?;
             for record in Account::apply(&mut self.state, entry) {
                 self.put_record(&record, entry.seq)?;
             }
-        }
-        self.tail += entries.len() as u64;
-        if self.tail >= self.entries_per_snapshot {
-            self.tail = 0;
-            self.put_snapshot()?;
+            self.tail += 1;
+            let is_snapshot_due = made_by_command && self.tail >= self.entries_per_snapshot;
+            if is_snapshot_due {
+                self.tail = 0;
+            }
+            self.put_entry(entry, key, is_snapshot_due)?;
         }
         Ok(())
     }
 
-    fn put_entry(&mut self, entry: &Entry, keyed: Option<(String, &str)>) -> Result<(), Box<dyn Error>> {
+    fn put_entry(&mut self, entry: &Entry, keyed: Option<(String, &str)>, with_snapshot: bool) -> Result<(), Box<dyn Error>> {
+        let snapshot = match with_snapshot {
+            true => format!("{}{}", self.snapshot_form, serde_json::to_string(&self.state)?),
+            false => NULL.to_owned(),
+        };
         let models = entry.event.models();
         let models = if models.is_empty() { String::new() } else { format!(",{},", models.join(",")) };
         let (key, content) = keyed.as_ref().map_or((NULL, NULL), |(key, content)| (key.as_str(), *content));
@@ -109,7 +113,7 @@ impl<W: Write> Journal<W> {
         self.head = sealed.hash;
         writeln!(
             self.out,
-            "entries\t{}\t{}\t{}\t{hold}\t{models}\t{key}\t{content}\t{body}",
+            "entries\t{}\t{}\t{}\t{hold}\t{models}\t{key}\t{content}\t{body}\t{snapshot}",
             entry.seq,
             entry.at.millis(),
             entry.event.kind(),
@@ -129,12 +133,6 @@ impl<W: Write> Journal<W> {
             Record::Day(day) => ("day", day.seq.to_string(), day.seq, serde_json::to_string(day)?),
         };
         Ok(writeln!(self.out, "records\t{kind}\t{id}\t{seq}\t{body}")?)
-    }
-
-    fn put_snapshot(&mut self) -> Result<(), Box<dyn Error>> {
-        let seq = self.seq();
-        let body = serde_json::to_string(&self.state)?;
-        Ok(writeln!(self.out, "snapshots\t{seq}\t{}\t{body}", self.snapshot_version)?)
     }
 
     fn seq(&self) -> u64 {
@@ -168,7 +166,7 @@ fn value(body: &serde_json::Value) -> Result<Value, Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [name, entries, now, entries_per_snapshot, snapshot_version] = arguments.as_slice() else {
+    let [name, entries, now, entries_per_snapshot, snapshot_form] = arguments.as_slice() else {
         return Err("journal <account> <entries> <now in ms> <entries per snapshot> <snapshot version>".into());
     };
     let (entries, now): (u64, i64) = (entries.parse()?, now.parse()?);
@@ -179,7 +177,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         catalog,
         state: None,
         entries_per_snapshot: entries_per_snapshot.parse()?,
-        snapshot_version: snapshot_version.clone(),
+        snapshot_form: snapshot_form.clone(),
         tail: 0,
         head: chain::BEFORE_THE_FIRST.to_owned(),
         seed: 1,

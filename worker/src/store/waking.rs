@@ -3,13 +3,12 @@
 use edge_credits::account::Account;
 use edge_credits::entry::Entry;
 use edge_credits::time::DAY_MS;
-use worker::SqlStorageValue;
 
 use crate::problem::Problem;
 
 use super::looking::stated_hash;
 use super::{
-    LAST_SEQ, Loaded, REPLAY_PAGE, SCHEMA_VERSION, SNAPSHOT_VERSION, SeqBodyRow, Store, number,
+    LAST_SEQ, Loaded, REPLAY_PAGE, SCHEMA_VERSION, SNAPSHOT_FORM, SeqBodyRow, Store, number,
 };
 
 impl Store {
@@ -47,24 +46,38 @@ impl Store {
         self.fold(last, None)
     }
 
+    /// The latest snapshot that is not later than this entry, and whose it is.
+    fn snapshot_at(&self, last: u64) -> Result<Option<(u64, String)>, Problem> {
+        // What has none of them, or none that can be read, is looked through to its beginning.
+        let query = if self.has_snapshot_column.get() {
+            "SELECT seq, snapshot AS body FROM entries WHERE seq <= ? AND snapshot IS NOT NULL ORDER BY seq DESC LIMIT 1"
+        } else {
+            "SELECT seq, version || ':' || body AS body FROM snapshots WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
+        };
+        let mut last = last;
+        loop {
+            let rows: Vec<SeqBodyRow> = self.database.rows(query, vec![number(last)])?;
+            let Some(row) = rows.into_iter().next() else {
+                return Ok(None);
+            };
+            if let Some(body) = row.body.strip_prefix(SNAPSHOT_FORM) {
+                return Ok(Some((row.seq, body.to_owned())));
+            }
+            last = row.seq.saturating_sub(1);
+        }
+    }
+
     /// The state after the entry `last`. If it is to count what was spent, it does so from a snapshot on that is not
     /// later than the entry `counted_from`.
     fn fold(&self, last: u64, counted_from: Option<u64>) -> Result<Loaded, Problem> {
-        let snapshots: Vec<SeqBodyRow> = self.database.rows(
-            "SELECT seq, body FROM snapshots WHERE seq <= ? AND version = ? ORDER BY seq DESC LIMIT 1",
-            vec![
-                number(counted_from.unwrap_or(last)),
-                SqlStorageValue::Integer(SNAPSHOT_VERSION),
-            ],
-        )?;
         let (mut account, mut seq) = (None, 0);
-        if let Some(row) = snapshots.into_iter().next() {
-            let mut known: Account = serde_json::from_str(&row.body)?;
+        if let Some((at, body)) = self.snapshot_at(counted_from.unwrap_or(last))? {
+            let mut known: Account = serde_json::from_str(&body)?;
             if counted_from.is_some() {
                 known.count_spending_from_here();
             }
             account = Some(known);
-            seq = row.seq;
+            seq = at;
         }
         let from_the_beginning = account.is_none();
         let (mut tail, mut last_body) = (0_u64, None);

@@ -2,12 +2,10 @@
 
 use std::rc::Rc;
 
-use edge_credits::account::Account;
 use edge_credits::archive::Record;
 use edge_credits::catalog::Catalog;
 use edge_credits::entry::{Entry, Event};
 use serde::{Deserialize, Serialize};
-use worker::SqlStorageValue;
 
 use crate::chain;
 use crate::fault;
@@ -16,8 +14,8 @@ use crate::statements::{self, EntryRow};
 use crate::transaction;
 
 use super::{
-    ENTRIES_PER_SNAPSHOT, KeyedContent, Loaded, Made, SCHEMA, SCHEMA_VERSION, SNAPSHOT_VERSION,
-    Store, VERSION_WITHOUT_LIMITS, number,
+    ENTRIES_PER_SNAPSHOT, KeyedContent, Loaded, MOVE_SNAPSHOTS, Made, SCHEMA, SCHEMA_VERSION,
+    SNAPSHOT_FORM, Store, VERSION_WITHOUT_LIMITS, number,
 };
 
 impl Store {
@@ -38,7 +36,11 @@ impl Store {
         } = made;
         let version = before.version.max(entries.iter().map(version_of).max());
         let tail = before.tail.saturating_add(entries.len() as u64);
-        let is_snapshot_due = tail >= ENTRIES_PER_SNAPSHOT;
+        let snapshot = if tail >= ENTRIES_PER_SNAPSHOT {
+            Some(format!("{SNAPSHOT_FORM}{}", serde_json::to_string(&after)?))
+        } else {
+            None
+        };
         let mut head = before.head.clone();
         let mut kept_catalog = before.kept_catalog.clone();
         transaction::run(&self.storage, || {
@@ -46,10 +48,20 @@ impl Store {
                 self.database.run(SCHEMA, vec![])?;
                 self.put_schema_version(version.unwrap_or(SCHEMA_VERSION))?;
             }
+            if before.version.is_some() && !self.has_snapshot_column.get() {
+                for statement in MOVE_SNAPSHOTS {
+                    self.database.run(statement, vec![])?;
+                }
+            }
             for entry in entries {
                 let made_by_command = entries.last().is_some_and(|last| last.seq == entry.seq);
                 let sealed = chain::seal(entry, &head)?;
-                self.put_entry(entry, &sealed.body, keyed.filter(|_| made_by_command))?;
+                self.put_entry(
+                    entry,
+                    &sealed.body,
+                    keyed.filter(|_| made_by_command),
+                    snapshot.as_deref().filter(|_| made_by_command),
+                )?;
                 head = sealed.hash;
                 if kept_catalog.as_deref() != Some(catalog.hash()) && names_catalog(entry, catalog)
                 {
@@ -60,13 +72,11 @@ impl Store {
             departed
                 .iter()
                 .try_for_each(|(seq, record)| self.put_record(record, *seq))?;
-            if is_snapshot_due {
-                self.put_snapshot(&after)?;
-            }
             beside()?;
             fault::in_transaction(self.database.sql())
         })?;
-        let tail = if is_snapshot_due { 0 } else { tail };
+        self.has_snapshot_column.set(true);
+        let tail = if snapshot.is_some() { 0 } else { tail };
         Ok(Loaded {
             account: Some(after),
             tail,
@@ -81,6 +91,7 @@ impl Store {
         entry: &Entry,
         body: &str,
         keyed: Option<KeyedContent<'_>>,
+        snapshot: Option<&str>,
     ) -> Result<(), Problem> {
         let hold = match &entry.event {
             Event::Captured { hold, .. }
@@ -105,6 +116,7 @@ impl Store {
                 key: keyed.map(|keyed| keyed.key),
                 content: keyed.map(|keyed| keyed.content),
                 body,
+                snapshot,
             },
         )
     }
@@ -139,17 +151,6 @@ impl Store {
         self.database.run(
             "INSERT OR REPLACE INTO records (kind, id, seq, body) VALUES (?,?,?,?)",
             vec![kind.into(), id.into(), number(seq), body.into()],
-        )
-    }
-
-    fn put_snapshot(&self, account: &Account) -> Result<(), Problem> {
-        self.database.run(
-            "INSERT OR REPLACE INTO snapshots (seq, version, body) VALUES (?,?,?)",
-            vec![
-                number(account.seq),
-                SqlStorageValue::Integer(SNAPSHOT_VERSION),
-                serde_json::to_string(account)?.into(),
-            ],
         )
     }
 
