@@ -1,9 +1,11 @@
-// Edge Credits, unchanged, with every row counted that its storage writes, as the platform would bill it: the runtime's
-// own `rowsWritten`, which counts index entries too, and a row for each alarm set and key-value pair put.
+// Edge Credits, unchanged, with all that is counted which the platform would bill: every row that its storage reads and
+// writes, by the runtime's own `rowsRead` and `rowsWritten`, which counts index entries too, and a row for each alarm set
+// and key-value pair put; and every request to an account's object.
 
 import worker, { Account as Counted } from './index.js'
 
 const rows = { read: 0, written: 0 }
+let requests = 0
 let latest = null
 
 /** A cursor has read all its rows only when the next statement begins. */
@@ -41,10 +43,16 @@ export class Account extends Counted {
     watch(state.storage)
     super(state, env)
   }
+
+  fetch(request) {
+    requests++
+    return super.fetch(request)
+  }
 }
 
 export default {
-  fetch(request, env) {
-    return new URL(request.url).pathname === '/rows' ? Response.json(rows) : worker.fetch(request, env)
+  fetch(request, env, context) {
+    const { pathname } = new URL(request.url)
+    return pathname === '/counts' ? Response.json({ ...rows, requests }) : worker.fetch(request, env, context)
   },
 }

@@ -316,9 +316,9 @@ async function rowsWritten(scenario) {
   await open(target, ['hot'])
   const job = { scenario, accounts: ['hot'], connections: 1, units: 1024, seconds: 60 }
   await load(target, { ...job, units: 1 })
-  const before = await target.ask('GET', '/rows')
+  const before = await target.ask('GET', '/counts')
   const { done } = await load(target, job)
-  const after = await target.ask('GET', '/rows')
+  const after = await target.ask('GET', '/counts')
   const [read, written] = ['read', 'written'].map((what) => after[what] - before[what])
   details[current.name] = { done, read, written }
   return [written / done]

@@ -11,10 +11,10 @@ const JSON_TEXT = new Headers([...BARE, ['Content-Type', 'application/json']])
 
 /** An answer. `headers` has a line for each that says something else than every answer. */
 export function answer(status, requestId, headers, body, webSocket) {
-  const response = webSocket
-    ? new Response(null, { status, webSocket })
-    : new Response(body, { status, headers: body === undefined ? BARE : JSON_TEXT })
-  if (!webSocket) response.headers.set('X-Request-Id', requestId ?? crypto.randomUUID())
+  const all = body === undefined ? BARE : JSON_TEXT
+  // Every answer has an id of its own, and changing the one that is copied takes less than changing the copy.
+  if (!webSocket) all.set('X-Request-Id', requestId ?? crypto.randomUUID())
+  const response = webSocket ? new Response(null, { status, webSocket }) : new Response(body, { status, headers: all })
   if (headers !== '') setAll(response.headers, headers)
   return response
 }

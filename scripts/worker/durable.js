@@ -2,15 +2,24 @@
 
 import { Gate } from './gate.js'
 import { guarded, health, reviveAfterPanic } from './module.js'
-import { bodyOf, headOf } from './request.js'
+import { TOGETHER } from './lane.js'
+import { Asked } from './request.js'
 
 /** What the runtime may call on an object, which `ask` reaches. */
 const HANDLERS = {
   /** Reads what a request carries and waits at the gate; then the object does all in one step. */
   async fetch(request) {
-    const body = await bodyOf(request)
-    if (request.method !== 'GET') await this.gate.pass()
-    return this.ask((object) => object.fetch(headOf(request), body))
+    const asked = new Asked(request)
+    if (asked.method === 'GET') return this.ask((object) => object.fetch(asked.head, null))
+    this.gate.enter()
+    try {
+      const body = await asked.body()
+      await this.gate.pass()
+      if (asked.path !== TOGETHER) return await this.ask((object) => object.fetch(asked.head, body))
+      return new Response(await this.ask((object) => object.fetchTogether(body)))
+    } finally {
+      this.gate.leave()
+    }
   },
   /** The runtime tries an alarm again that throws. */
   async alarm() {

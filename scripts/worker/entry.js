@@ -4,8 +4,9 @@
 import { fault } from './answer.js'
 import { durable } from './durable.js'
 import * as rust from './index.js'
+import { laneTo } from './lane.js'
 import { guarded } from './module.js'
-import { bodyOf, headOf, pathOf } from './request.js'
+import { Asked } from './request.js'
 
 export const Account = durable(rust.Account, ['fetch', 'alarm', 'webSocketMessage', 'webSocketClose', 'webSocketError'])
 export const Directory = durable(rust.Directory, ['fetch'])
@@ -14,19 +15,30 @@ export const Directory = durable(rust.Directory, ['fetch'])
  * Whether the body is left for the account's object to read. Of the changes of an account there are some that its user
  * may not make, so that those are looked at here, too.
  */
-const isForObject = (request) => request.method !== 'PATCH' && pathOf(request.url).startsWith('/v1/accounts/')
+const isForObject = ({ method, path }) => method !== 'PATCH' && path.startsWith('/v1/accounts/')
 
 export default {
-  async fetch(request, env) {
+  async fetch(request, env, context) {
     try {
-      const body = isForObject(request) ? undefined : await bodyOf(request)
-      const served = await guarded(() => rust.fetch(headOf(request), body, env))
+      const asked = new Asked(request)
+      let body = isForObject(asked) ? undefined : await asked.body()
+      const served = await guarded(() => rust.fetch(asked.head, body, env))
       if (typeof served !== 'string') return served
-      // As it came: copying it would cost more than reading it again.
-      const forwarded = body === undefined ? request : new Request(request, { body })
-      return await env.ACCOUNTS.getByName(served).fetch(forwarded)
+      const [mark, account] = [served[0], served.slice(1)]
+      const object = env.ACCOUNTS.getByName(account)
+      if (mark !== '+') return await object.fetch(forwarded(request, body))
+      const lane = laneTo(account)
+      if (lane.isBusy() && asked.saysLength) {
+        body = await asked.body()
+        const answer = body && (await lane.join(asked.head, body, object, context))
+        if (answer) return answer
+      }
+      return await lane.pass(object, forwarded(request, body), context)
     } catch (error) {
       return fault(request, error)
     }
   },
 }
+
+/** The request as it came, which costs less than reading it again; or with the body that was read of it. */
+const forwarded = (request, body) => (body ? new Request(request, { body }) : request)

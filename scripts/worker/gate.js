@@ -1,16 +1,27 @@
 // The gate of an account: commands that arrive while a commit is under way wait for its end, and are then written
 // together. A disk takes as long to sync one entry as fifty.
 //
-// A lone command never waits. What goes through together still goes one after another, each in a transaction of its
-// own: a refusal or a fault of one does not touch the next.
+// A lone command never waits, and leaves the gate open: telling when its commit is done would take longer than it gains.
+// What goes through together still goes one after another, each in a transaction of its own: a refusal or a fault of one
+// does not touch the next.
 
 export class Gate {
   #storage
   #isShut = false
   #waiting = []
+  /** How many are on their way through, from their arrival to their answer. */
+  #inside = 0
 
   constructor(storage) {
     this.#storage = storage
+  }
+
+  enter() {
+    this.#inside++
+  }
+
+  leave() {
+    this.#inside--
   }
 
   /** Nothing where no commit is under way, or a promise of its end. */
@@ -18,9 +29,9 @@ export class Gate {
     if (this.#isShut) return new Promise((go) => this.#waiting.push(go))
   }
 
-  /** Says that something was written. Until it is on the disk, the gate is shut. */
+  /** Says that something was written. Where others are inside, the gate is shut until it is on the disk. */
   shutUntilSynced() {
-    if (this.#isShut) return
+    if (this.#isShut || this.#inside < 2) return
     this.#isShut = true
     this.#openWhenSynced()
   }

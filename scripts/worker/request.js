@@ -4,38 +4,62 @@ import * as rust from './index.js'
 
 const HEADERS = rust.headerNames().split(',')
 
-/** The longest body, in bytes: of a call, of an event of Stripe's, and of what one object of ours tells another. */
+/**
+ * The longest body, in bytes: of a call, of an event of Stripe's, of what one object of ours tells another, and of calls
+ * that go together.
+ */
 const LONGEST = 64 * 1024
-const LONGEST_OF = { '/v1/webhooks/stripe': 512 * 1024, '/internal': 1024 * 1024 }
+const LONGEST_OF = { '/v1/webhooks/stripe': 512 * 1024, '/internal': 1024 * 1024, '/together': 2 * 1024 * 1024 }
 
-/** The path of a URL that the runtime wrote: it begins with the first slash after the host. */
-export function pathOf(url) {
-  const path = url.slice(url.indexOf('/', 'https://'.length))
-  const end = path.search(/[?#]/)
-  return end < 0 ? path : path.slice(0, end)
+/** A request, of which each thing was asked once: the runtime makes a new text of it every time. */
+export class Asked {
+  #request
+  #length
+
+  constructor(request) {
+    const { method, url, headers } = request
+    this.#request = request
+    this.#length = headers.get('Content-Length')
+    this.method = method
+    this.path = pathOf(url)
+    /** All but the body, as one text: reading it takes one crossing, and no object is made. */
+    this.head = headOf(method, url, headers)
+  }
+
+  /** Whether it says how long its body is. HTTP sees to it that a body is as long as it says. */
+  get saysLength() {
+    return this.#length !== null
+  }
+
+  /**
+   * The body, or null if it is longer than it may be, or a promise of either. No more of it is read than is allowed: an
+   * isolate's memory is shared by many accounts.
+   */
+  body() {
+    if (this.method === 'GET') return null
+    const longest = LONGEST_OF[this.path] ?? LONGEST
+    if (this.saysLength) return Number(this.#length) <= longest ? bytesOf(this.#request) : null
+    const { body } = this.#request
+    return body === null ? new Uint8Array() : readUpTo(longest, body.getReader())
+  }
 }
 
-/** A request without its body, as one text: reading it takes one crossing, and no object is made. */
-export function headOf({ method, url, headers }) {
+function headOf(method, url, headers) {
   let head = `${method}\n${url}`
-  for (const name of HEADERS) {
-    const value = headers.get(name)
+  for (let index = 0; index < HEADERS.length; index++) {
+    const value = headers.get(HEADERS[index])
     head += value === null ? '\n' : `\n:${value}`
   }
   return head
 }
 
-/**
- * The body, or null if it is longer than it may be. No more of it is read than is allowed: an isolate's memory is shared
- * by many accounts.
- */
-export async function bodyOf(request) {
-  if (request.method === 'GET') return null
-  const longest = LONGEST_OF[pathOf(request.url)] ?? LONGEST
-  const length = request.headers.get('Content-Length')
-  // HTTP sees to it that a body is as long as it says.
-  if (length !== null) return Number(length) <= longest ? new Uint8Array(await request.arrayBuffer()) : null
-  return request.body === null ? new Uint8Array() : readUpTo(longest, request.body.getReader())
+const bytesOf = async (request) => new Uint8Array(await request.arrayBuffer())
+
+/** The path of a URL that the runtime wrote: it begins with the first slash after the host. */
+function pathOf(url) {
+  const path = url.slice(url.indexOf('/', 'https://'.length))
+  const end = path.search(/[?#]/)
+  return end < 0 ? path : path.slice(0, end)
 }
 
 /** Reads a body of unknown length, and gives up where it becomes too long. */

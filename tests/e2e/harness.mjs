@@ -39,22 +39,24 @@ process.on('exit', () => {
 
 /**
  * Starts a server and resolves once it answers. `vars` override the variables above; null removes one. Accounts live
- * in `dir`, by default a fresh folder that `stop` removes. The server has:
+ * in `dir`, by default a fresh folder that `stop` removes. `front` is a module of this repository that stands before the
+ * Worker. The server has:
  *
  * - `url`, `dir`, and `log`, what the runtime wrote on its standard output and error so far;
  * - `kill()`, which ends it the hard way, as a power cut would, and keeps the disk;
  * - `stop()`, which ends it and removes what was made for it;
  * - `restart()`, which starts it again on the same disk and build, at a new `url`.
  */
-export async function serve({ vars = {}, dir } = {}) {
+export async function serve({ vars = {}, dir, front } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'edge-credits-'))
   folders.add(folder)
   const disk = dir ?? join(folder, 'disk')
   mkdirSync(disk, { recursive: true })
   // A copy, so that a build during the tests changes nothing for a server under way.
   for (const module of ['index.js', 'index_bg.wasm']) cpSync(join(BUILD, module), join(folder, module))
+  if (front) cpSync(join(ROOT, front), join(folder, 'front.js'))
   const config = join(folder, 'workerd.capnp')
-  writeFileSync(config, capnp({ ...VARS, ...vars }, disk))
+  writeFileSync(config, capnp({ ...VARS, ...vars }, disk, front ? ['front.js', 'index.js'] : ['index.js']))
 
   let runtime = null
   const server = {
@@ -153,7 +155,7 @@ function portOf(runtime) {
 }
 
 /** The runtime's configuration, as wrangler.toml has it for a deployment. */
-function capnp(vars, disk) {
+function capnp(vars, disk, scripts) {
   const wrangler = readFileSync(join(ROOT, 'wrangler.toml'), 'utf8')
   const compatibilityDate = wrangler.match(/^compatibility_date = "(.+)"/m)[1]
   const text = JSON.stringify // Cap'n Proto escapes strings as JSON does, for all that stands in variables.
@@ -174,7 +176,7 @@ const config :Workerd.Config = (
 const worker :Workerd.Worker = (
   compatibilityDate = ${text(compatibilityDate)},
   modules = [
-    (name = "index.js", esModule = embed "index.js"),
+    ${scripts.map((name) => `(name = ${text(name)}, esModule = embed ${text(name)})`).join(',\n    ')},
     (name = "index_bg.wasm", wasm = embed "index_bg.wasm"),
   ],
   bindings = [

@@ -13,7 +13,7 @@ use crate::catalogs;
 use crate::database::Database;
 use crate::internal;
 use crate::problem::{CallFault, Problem};
-use crate::reply::{self, Response};
+use crate::reply::{self, Finished, Response};
 use crate::request::Request;
 use crate::subscriptions::SubscriptionNotice;
 use crate::wall::{EarlyBird, WallNotice};
@@ -150,7 +150,7 @@ impl Directory {
     /// Answers a call of ours, handed over as [`Request::read`] has it.
     pub fn fetch(&self, head: &str, body: Option<Vec<u8>>) -> JsValue {
         let request = Request::read(head, body);
-        reply::finish(self.serve(&request), &request, &self.env)
+        Finished::of(self.serve(&request), &request, &self.env).into_js()
     }
 }
 

@@ -8,7 +8,7 @@ extern "C" {
     /// The gate of one account.
     pub type Gate;
 
-    /// Says that something was written. Until it is on the disk, the gate is shut.
+    /// Says that something was written. Where others are on their way, the gate is shut until it is on the disk.
     #[wasm_bindgen(method, js_name = shutUntilSynced)]
     pub(crate) fn shut_until_synced(this: &Gate);
 }

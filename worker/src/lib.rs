@@ -12,6 +12,7 @@ mod cors;
 mod database;
 mod directory;
 mod fault;
+mod frames;
 mod gate;
 mod internal;
 mod invitations;
@@ -35,6 +36,7 @@ mod statements;
 mod store;
 mod stripe;
 mod subscriptions;
+mod together;
 mod token;
 mod trace;
 mod transaction;
@@ -55,8 +57,8 @@ use worker::{Env, Method};
 
 use crate::auth::Caller;
 use crate::problem::Problem;
-use crate::reply::Response;
-use crate::request::{Headers, Request};
+use crate::reply::{Finished, Response};
+use crate::request::{Header, Headers, Request};
 use crate::route::Route;
 
 #[wasm_bindgen(raw_module = "./document.js")]
@@ -69,21 +71,29 @@ extern "C" {
 enum Served {
     Answered(Response),
     /// It is the business of this account's object.
-    OfAccount(String),
+    OfAccount {
+        id: String,
+        /// Whether it may go there together with others.
+        may_join: bool,
+    },
 }
 
 /// Answers a request, handed over as [`Request::read`] has it: with a response, the name of the account whose object
-/// will answer, or a promise of either.
+/// will answer, or a promise of either. Before the name stands `+` if the request may go there together with others,
+/// else `-`.
 #[wasm_bindgen]
 pub fn fetch(head: &str, body: Option<Vec<u8>>, env: Env) -> JsValue {
     let request = Request::read(head, body);
     at_once::run(async move {
         let answer = match serve(&request, &env).await {
-            Ok(Served::OfAccount(id)) => return JsValue::from_str(&id),
+            Ok(Served::OfAccount { id, may_join }) => {
+                let mark = if may_join { '+' } else { '-' };
+                return JsValue::from_str(&format!("{mark}{id}"));
+            }
             Ok(Served::Answered(response)) => Ok(response),
             Err(problem) => Err(problem),
         };
-        reply::finish(answer, &request, &env)
+        Finished::of(answer, &request, &env).into_js()
     })
 }
 
@@ -123,7 +133,8 @@ async fn serve(request: &Request, env: &Env) -> Result<Served, Problem> {
     if caller.is_limited_in(&call) {
         auth::check_only_naming(request)?;
     }
-    Ok(Served::OfAccount(id))
+    let may_join = call.may_join() && headers.get(Header::IdempotencyKey).is_some();
+    Ok(Served::OfAccount { id, may_join })
 }
 
 /// Answers what is about no account.

@@ -8,6 +8,7 @@ use worker::Env;
 use worker::worker_sys::web_sys::WebSocket;
 
 use crate::cors;
+use crate::frames;
 use crate::problem::Problem;
 use crate::request::{Header, Headers, Request};
 use crate::trace::RequestId;
@@ -119,25 +120,47 @@ pub(crate) fn tagged(
         .with("Vary", "Origin"))
 }
 
-/// What goes out: the answer, or the problem that there is instead, with the id of its request and for the pages that
-/// may read it.
-pub(crate) fn finish(result: Result<Response, Problem>, request: &Request, env: &Env) -> JsValue {
-    let headers = request.headers();
-    let (mut response, id) = match result {
-        Ok(response) => (response, RequestId::given(headers)),
-        Err(problem) => {
-            let id = RequestId::of(headers);
-            (problem.into_response(&id), Some(id))
+/// What goes out: an answer, or the problem that there is instead, for the pages that may read it; and the id of its
+/// request, if it is known here.
+pub(crate) struct Finished {
+    response: Response,
+    id: Option<RequestId>,
+}
+
+impl Finished {
+    pub(crate) fn of(result: Result<Response, Problem>, request: &Request, env: &Env) -> Finished {
+        let headers = request.headers();
+        let (mut response, id) = match result {
+            Ok(response) => (response, RequestId::given(headers)),
+            Err(problem) => {
+                let id = RequestId::of(headers);
+                (problem.into_response(&id), Some(id))
+            }
+        };
+        if let Some(origin) = cors::allowed_origin(headers, env) {
+            cors::allow(&mut response, origin);
         }
-    };
-    if let Some(origin) = cors::allowed_origin(headers, env) {
-        cors::allow(&mut response, origin);
+        Finished { response, id }
     }
-    answer(
-        response.status,
-        id.as_ref().map(RequestId::as_str),
-        &response.headers,
-        response.body.as_deref(),
-        response.socket,
-    )
+
+    /// As the runtime has it.
+    pub(crate) fn into_js(self) -> JsValue {
+        let Finished { response, id } = self;
+        answer(
+            response.status,
+            id.as_ref().map(RequestId::as_str),
+            &response.headers,
+            response.body.as_deref(),
+            response.socket,
+        )
+    }
+
+    /// As a part of an answer to calls that came together: status, id and headers, a line each; and the body.
+    pub(crate) fn push_to(&self, parts: &mut Vec<u8>) {
+        let Finished { response, id } = self;
+        let id = id.as_ref().map(RequestId::as_str).unwrap_or_default();
+        let head = format!("{}\n{id}\n{}", response.status, response.headers);
+        frames::push(parts, Some(head.as_bytes()));
+        frames::push(parts, response.body.as_deref().map(str::as_bytes));
+    }
 }

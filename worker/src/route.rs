@@ -207,6 +207,12 @@ impl Call {
         )
     }
 
+    /// Whether it may go to its object together with other calls: it has its effect once, however often it is sent, and
+    /// waits for nobody.
+    pub(crate) fn may_join(&self) -> bool {
+        self.takes_key() && !matches!(self, Call::Redeem | Call::RedeemPromotion)
+    }
+
     /// Whether a key is honoured where one is sent.
     pub(crate) fn takes_key(&self) -> bool {
         self.needs_key() || matches!(self, Call::Extend(_))
