@@ -36,7 +36,8 @@ pub fn content(call: &str, body: &Value) -> String {
     digest.update(call.as_bytes());
     digest.update([0]);
     feed(&mut digest, body);
-    hex(digest.finalize().iter().take(16))
+    let digest = digest.finalize();
+    base16ct::lower::encode_string(digest.get(..16).unwrap_or_default())
 }
 
 /// The refusal for a key that was used for something else.
@@ -82,8 +83,4 @@ fn feed_text(digest: &mut Sha256, mark: &[u8], text: &str) {
     digest.update(mark);
     digest.update((text.len() as u64).to_be_bytes());
     digest.update(text.as_bytes());
-}
-
-fn hex<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
-    bytes.map(|byte| format!("{byte:02x}")).collect()
 }

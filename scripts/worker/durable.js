@@ -3,18 +3,18 @@
 import { Gate } from './gate.js'
 import { guarded, health, reviveAfterPanic } from './module.js'
 import { TOGETHER } from './lane.js'
-import { Asked } from './request.js'
+import { Asked, IN_OBJECT } from './request.js'
 
 /** What the runtime may call on an object, which `ask` reaches. */
 const HANDLERS = {
   /** Reads what a request carries and waits at the gate; then the object does all in one step. */
   async fetch(request) {
-    const asked = new Asked(request)
+    const asked = new Asked(request, IN_OBJECT)
     if (asked.method === 'GET') return this.ask((object) => object.fetch(asked.head, null))
     this.gate.enter()
     try {
       const body = await asked.body()
-      await this.gate.pass()
+      if (this.gate.isShut) await this.gate.opens()
       if (asked.path !== TOGETHER) return await this.ask((object) => object.fetch(asked.head, body))
       return new Response(await this.ask((object) => object.fetchTogether(body)))
     } finally {

@@ -6,7 +6,7 @@ import { durable } from './durable.js'
 import * as rust from './index.js'
 import { laneTo } from './lane.js'
 import { guarded } from './module.js'
-import { Asked } from './request.js'
+import { Asked, IN_WORKER } from './request.js'
 
 export const Account = durable(rust.Account, ['fetch', 'alarm', 'webSocketMessage', 'webSocketClose', 'webSocketError'])
 export const Directory = durable(rust.Directory, ['fetch'])
@@ -20,17 +20,18 @@ const isForObject = ({ method, path }) => method !== 'PATCH' && path.startsWith(
 export default {
   async fetch(request, env, context) {
     try {
-      const asked = new Asked(request)
+      const asked = new Asked(request, IN_WORKER)
       let body = isForObject(asked) ? undefined : await asked.body()
-      const served = await guarded(() => rust.fetch(asked.head, body, env))
+      let served = guarded(() => rust.fetch(asked.head, body, env))
+      if (served instanceof Promise) served = await served
       if (typeof served !== 'string') return served
       const [mark, account] = [served[0], served.slice(1)]
       const object = env.ACCOUNTS.getByName(account)
       if (mark !== '+') return await object.fetch(forwarded(request, body))
       const lane = laneTo(account)
-      if (lane.isBusy() && asked.saysLength) {
+      if (lane.isBusy() && asked.isShort) {
         body = await asked.body()
-        const answer = body && (await lane.join(asked.head, body, object, context))
+        const answer = await lane.join(asked.head, body, object, context)
         if (answer) return answer
       }
       return await lane.pass(object, forwarded(request, body), context)

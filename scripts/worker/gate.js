@@ -24,9 +24,14 @@ export class Gate {
     this.#inside--
   }
 
-  /** Nothing where no commit is under way, or a promise of its end. */
-  pass() {
-    if (this.#isShut) return new Promise((go) => this.#waiting.push(go))
+  /** Whether a commit is under way whose end is waited for. */
+  get isShut() {
+    return this.#isShut
+  }
+
+  /** A promise of its end. */
+  opens() {
+    return new Promise((go) => this.#waiting.push(go))
   }
 
   /** Says that something was written. Where others are inside, the gate is shut until it is on the disk. */

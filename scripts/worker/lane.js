@@ -29,29 +29,26 @@ const MOST_TRIPS = 16
  */
 const PATIENCE_MS = 5_000
 
-/** The lanes that are in use, by account. */
+/** The lanes that were in use, by account. When there are so many, those that no longer are make room. */
 const lanes = new Map()
+const MOST_LANES = 1_000
 
 /** The lane to the object of an account. */
 export function laneTo(account) {
   const known = lanes.get(account)
   if (known !== undefined && !known.isStuck()) return known
-  const lane = new Lane(account)
+  if (lanes.size >= MOST_LANES) for (const [account, lane] of lanes) if (lane.isDeserted()) lanes.delete(account)
+  const lane = new Lane()
   lanes.set(account, lane)
   return lane
 }
 
 class Lane {
-  #account
   #underWay = 0
   #waiting = []
   #isCrowded = false
   /** When somebody last came back, in milliseconds. */
   #lastSeen = Date.now()
-
-  constructor(account) {
-    this.#account = account
-  }
 
   /** Whether a call is to wait, and go together with others. */
   isBusy() {
@@ -61,6 +58,10 @@ class Lane {
   /** Whether whoever was under way was ended, and will not come back. */
   isStuck() {
     return this.isBusy() && Date.now() - this.#lastSeen > PATIENCE_MS
+  }
+
+  isDeserted() {
+    return this.#underWay === 0 && this.#waiting.length === 0
   }
 
   /** Sends a request as it is. When it is back, whoever waits is taken along. */
@@ -109,14 +110,12 @@ class Lane {
   #leave() {
     this.#underWay--
     this.#lastSeen = Date.now()
-    const isDeserted = this.#underWay === 0 && this.#waiting.length === 0 && !this.#isCrowded
-    if (isDeserted && lanes.get(this.#account) === this) lanes.delete(this.#account)
   }
 
   /** Those who go next: as many as one request takes. */
   #next() {
     let bytes = 0
-    const isTooMany = ({ head, body }, index) => index >= MOST_CALLS || (bytes += head.length + body.byteLength) > MOST_BYTES
+    const isTooMany = ({ head, body }, index) => index >= MOST_CALLS || (bytes += head.length + (body?.byteLength ?? 0)) > MOST_BYTES
     const end = this.#waiting.findIndex(isTooMany)
     return this.#waiting.splice(0, end < 0 ? this.#waiting.length : end)
   }

@@ -2,7 +2,10 @@
 
 import * as rust from './index.js'
 
-const HEADERS = rust.headerNames().split(',')
+/** The headers that are read of a request; nothing in the places of others. */
+const named = (inObject, ofGet) => rust.headerNames(inObject, ofGet).split(',')
+export const IN_WORKER = { ofGet: named(false, true), ofOther: named(false, false) }
+export const IN_OBJECT = { ofGet: named(true, true), ofOther: named(true, false) }
 
 /**
  * The longest body, in bytes: of a call, of an event of Stripe's, of what one object of ours tells another, and of calls
@@ -16,19 +19,20 @@ export class Asked {
   #request
   #length
 
-  constructor(request) {
+  constructor(request, { ofGet, ofOther }) {
     const { method, url, headers } = request
+    const isGet = method === 'GET'
     this.#request = request
-    this.#length = headers.get('Content-Length')
+    this.#length = isGet ? null : headers.get('Content-Length')
     this.method = method
     this.path = pathOf(url)
     /** All but the body, as one text: reading it takes one crossing, and no object is made. */
-    this.head = headOf(method, url, headers)
+    this.head = headOf(method, url, headers, isGet ? ofGet : ofOther)
   }
 
-  /** Whether it says how long its body is. HTTP sees to it that a body is as long as it says. */
-  get saysLength() {
-    return this.#length !== null
+  /** Whether its body is known to be short enough before it is read. HTTP sees to it that it is as long as it says. */
+  get isShort() {
+    return this.method === 'GET' || (this.#length !== null && Number(this.#length) <= LONGEST)
   }
 
   /**
@@ -38,16 +42,16 @@ export class Asked {
   body() {
     if (this.method === 'GET') return null
     const longest = LONGEST_OF[this.path] ?? LONGEST
-    if (this.saysLength) return Number(this.#length) <= longest ? bytesOf(this.#request) : null
+    if (this.#length !== null) return Number(this.#length) <= longest ? bytesOf(this.#request) : null
     const { body } = this.#request
     return body === null ? new Uint8Array() : readUpTo(longest, body.getReader())
   }
 }
 
-function headOf(method, url, headers) {
+function headOf(method, url, headers, names) {
   let head = `${method}\n${url}`
-  for (let index = 0; index < HEADERS.length; index++) {
-    const value = headers.get(HEADERS[index])
+  for (let index = 0; index < names.length; index++) {
+    const value = names[index] === '' ? null : headers.get(names[index])
     head += value === null ? '\n' : `\n:${value}`
   }
   return head

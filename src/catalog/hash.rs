@@ -1,7 +1,5 @@
 //! The hash of a catalog's content.
 
-use std::fmt::Write;
-
 use sha2::{Digest, Sha256};
 
 use crate::credits::Credits;
@@ -104,13 +102,6 @@ impl Form {
     }
 
     fn finish(self) -> String {
-        self.0
-            .finalize()
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                // Writing to a string cannot fail.
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
+        base16ct::lower::encode_string(&self.0.finalize())
     }
 }

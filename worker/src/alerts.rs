@@ -4,6 +4,7 @@
 //! it, so that no caller waits for it. Where it goes is for the deployment to say, so that no caller can make the
 //! Worker call anyone. <https://www.standardwebhooks.com> says what it looks like.
 
+use base16ct::lower::encode_string;
 use base64ct::{Base64, Encoding};
 use edge_credits::account::Account as AccountState;
 use edge_credits::alert::{Alert, AlertType};
@@ -16,7 +17,7 @@ use sha2::{Digest, Sha256};
 use worker::{AbortSignal, Date, Env, Fetch, Method, Request, RequestInit, RequestRedirect, Url};
 use worker::{Headers, web_sys};
 
-use crate::mac::{hex, hmac_sha256};
+use crate::mac::hmac_sha256;
 use crate::object::Account;
 use crate::outbox::Due;
 use crate::problem::Problem;
@@ -142,7 +143,10 @@ fn letter(
         },
     };
     let event = Event {
-        id: format!("msg_{}", hex(digest.get(..16).unwrap_or_default())),
+        id: format!(
+            "msg_{}",
+            encode_string(digest.get(..16).unwrap_or_default())
+        ),
         payload: serde_json::to_string(&payload)?,
     };
     Ok(Letter {

@@ -7,6 +7,7 @@
 
 use std::io;
 
+use base16ct::lower::encode_string;
 use edge_credits::entry::Entry;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -78,11 +79,7 @@ fn append(body: &mut String, field: &str, value: &str) {
 fn hash_of(parts: &[&str]) -> String {
     let mut digest = Sha256::new();
     parts.iter().for_each(|part| digest.update(part.as_bytes()));
-    digest
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    encode_string(&digest.finalize())
 }
 
 /// Numbers as JavaScript writes them: amounts have at most six decimals, for which it uses no exponent.

@@ -4,6 +4,7 @@
 //! has the inviter rewarded, and then takes its own reward and drops the note. Whatever of this a crash leaves undone,
 //! the note's alarm does; the inviter knows a redemption that it was rewarded for.
 
+use base16ct::lower::encode_string;
 use std::ops::ControlFlow;
 
 use edge_credits::command::{Command, NewGrant};
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::directory::{self, DirectoryCall};
 use crate::internal::{self, AccountCall};
-use crate::mac::{hex, hmac_sha256};
+use crate::mac::hmac_sha256;
 use crate::object::{Account, Ask, Order};
 use crate::problem::Problem;
 use crate::published;
@@ -103,10 +104,11 @@ impl Account {
             return reply::replayed(&answered.entry);
         }
         let redemption = Redemption {
-            id: hex(self
-                .secret_name("redemption", ask.id)?
-                .get(..8)
-                .unwrap_or_default()),
+            id: encode_string(
+                self.secret_name("redemption", ask.id)?
+                    .get(..8)
+                    .unwrap_or_default(),
+            ),
             code,
             inviter,
             key: keyed.key.to_owned(),

@@ -45,6 +45,7 @@ mod vars;
 mod verify;
 mod wall;
 
+use base16ct::lower::encode_string;
 use edge_credits::catalog::Catalog;
 use edge_credits::estimate::estimate;
 use edge_credits::request::PricedRequest;
@@ -97,10 +98,11 @@ pub fn fetch(head: &str, body: Option<Vec<u8>>, env: Env) -> JsValue {
     })
 }
 
-/// The names of the headers that a request is handed over with, in their order.
+/// The names of the headers that a request to the Worker or to an object, a GET or anything else, is handed over with, in
+/// their order; nothing in the place of one that is left out.
 #[wasm_bindgen(js_name = headerNames)]
-pub fn header_names() -> String {
-    request::header_names()
+pub fn header_names(in_object: bool, of_get: bool) -> String {
+    request::header_names(in_object, of_get)
 }
 
 async fn serve(request: &Request, env: &Env) -> Result<Served, Problem> {
@@ -133,7 +135,8 @@ async fn serve(request: &Request, env: &Env) -> Result<Served, Problem> {
     if caller.is_limited_in(&call) {
         auth::check_only_naming(request)?;
     }
-    let may_join = call.may_join() && headers.get(Header::IdempotencyKey).is_some();
+    let has_key = headers.get(Header::IdempotencyKey).is_some();
+    let may_join = call.may_join(has_key);
     Ok(Served::OfAccount { id, may_join })
 }
 
@@ -229,7 +232,7 @@ fn openapi(asked: &Headers) -> Result<Response, Problem> {
     thread_local! {
         static TAG: String = {
             let digest = Sha256::digest(document().as_bytes());
-            format!("\"{}\"", mac::hex(digest.get(..16).unwrap_or_default()))
+            format!("\"{}\"", encode_string(digest.get(..16).unwrap_or_default()))
         };
     }
     TAG.with(|tag| reply::tagged(asked, tag, || Ok(reply::text(200, document()))))

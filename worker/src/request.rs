@@ -69,9 +69,38 @@ impl Header {
     }
 }
 
-/// The names of the headers, in the order in which they are handed over.
-pub(crate) fn header_names() -> String {
-    Header::ALL.map(Header::name).join(",")
+impl Header {
+    /// Whether anybody reads it of a request to the Worker or to an object, of a GET or of anything else. Looking for
+    /// one takes as long as parsing a number does.
+    fn is_read(self, in_object: bool, of_get: bool) -> bool {
+        match self {
+            Header::CfRay | Header::Origin | Header::TestClock => true,
+            Header::CfConnectingIp => !in_object,
+            // A WebSocket ends with its caller's token.
+            Header::Authorization => !in_object || of_get,
+            Header::IfNoneMatch => !in_object && of_get,
+            Header::Upgrade | Header::WebSocketProtocol => of_get,
+            // The Worker hands on what calls that go together say.
+            Header::IdempotencyKey | Header::InjectFault => !of_get,
+            Header::ContentType | Header::ContentLength | Header::StripeSignature => {
+                !in_object && !of_get
+            }
+        }
+    }
+}
+
+/// The names of the headers, in the order in which they are handed over, and nothing in the place of one that nobody
+/// reads.
+pub(crate) fn header_names(in_object: bool, of_get: bool) -> String {
+    Header::ALL
+        .map(|header| {
+            if header.is_read(in_object, of_get) {
+                header.name()
+            } else {
+                ""
+            }
+        })
+        .join(",")
 }
 
 /// The headers of a request.

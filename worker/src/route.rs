@@ -207,10 +207,14 @@ impl Call {
         )
     }
 
-    /// Whether it may go to its object together with other calls: it has its effect once, however often it is sent, and
-    /// waits for nobody.
-    pub(crate) fn may_join(&self) -> bool {
-        self.takes_key() && !matches!(self, Call::Redeem | Call::RedeemPromotion)
+    /// Whether it may go to its object together with other calls, with a key or without one: it has its effect once,
+    /// however often it is sent, its answer is short, and it waits for nobody.
+    pub(crate) fn may_join(&self, has_key: bool) -> bool {
+        match self {
+            Call::Read | Call::Balance | Call::Estimate | Call::Entitlements => true,
+            Call::Redeem | Call::RedeemPromotion => false,
+            call => call.takes_key() && has_key,
+        }
     }
 
     /// Whether a key is honoured where one is sent.

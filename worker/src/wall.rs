@@ -1,5 +1,6 @@
 //! The memorial wall: the early birds who want to be named (guide, FAQ 5).
 
+use base16ct::lower::encode_string;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -11,7 +12,6 @@ use sha2::{Digest, Sha256};
 use worker::{Date, Env};
 
 use crate::directory::{self, DirectoryCall};
-use crate::mac::hex;
 use crate::object::Account;
 use crate::problem::Problem;
 use crate::reply::{self, Response};
@@ -77,7 +77,10 @@ pub(crate) async fn read(asked: &Headers, env: &Env) -> Result<Response, Problem
             let early_birds = directory::ask(env, &DirectoryCall::ReadWall).await?;
             let body = serde_json::to_string(&Wall { early_birds })?;
             let digest = Sha256::digest(body.as_bytes());
-            let tag = format!("\"{}\"", hex(digest.get(..16).unwrap_or_default()));
+            let tag = format!(
+                "\"{}\"",
+                encode_string(digest.get(..16).unwrap_or_default())
+            );
             let seen = Rc::new(Seen {
                 at_ms: now,
                 body,

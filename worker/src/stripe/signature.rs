@@ -1,9 +1,10 @@
 //! Whether Stripe said it: the signature of an event.
 
+use base16ct::lower::encode_string;
 use subtle::{Choice, ConstantTimeEq};
 use worker::Date;
 
-use crate::mac::{hex, hmac_sha256};
+use crate::mac::hmac_sha256;
 use crate::problem::CallFault;
 
 /// How far the time of a signature may be from the real one, in seconds.
@@ -35,7 +36,7 @@ pub(super) fn check(header: &str, body: &[u8], secrets: &str) -> Result<(), Call
         .map(str::trim)
         .filter(|secret| !secret.is_empty())
     {
-        let expected = hex(&hmac_sha256(
+        let expected = encode_string(&hmac_sha256(
             secret.as_bytes(),
             &[time.as_bytes(), b".", body],
         ));
