@@ -36,8 +36,8 @@ const MOST_LANES = 1_000
 /** The lane to the object of an account. */
 export function laneTo(account) {
   const known = lanes.get(account)
-  if (known !== undefined && !known.isStuck()) return known
-  if (lanes.size >= MOST_LANES) for (const [account, lane] of lanes) if (lane.isDeserted()) lanes.delete(account)
+  if (known !== undefined && !known.isStale()) return known
+  if (lanes.size >= MOST_LANES) for (const [account, lane] of lanes) if (lane.isDeserted() || lane.isStale()) lanes.delete(account)
   const lane = new Lane()
   lanes.set(account, lane)
   return lane
@@ -47,6 +47,7 @@ class Lane {
   #underWay = 0
   #waiting = []
   #isCrowded = false
+  #isLost = false
   /** When somebody last came back, in milliseconds. */
   #lastSeen = Date.now()
 
@@ -55,9 +56,9 @@ class Lane {
     return this.#isCrowded || this.#underWay >= SIDE_BY_SIDE
   }
 
-  /** Whether whoever was under way was ended, and will not come back. */
-  isStuck() {
-    return this.isBusy() && Date.now() - this.#lastSeen > PATIENCE_MS
+  /** Whether whoever counts as under way may have been ended, and will never come back. */
+  isStale() {
+    return this.#isLost || Date.now() - this.#lastSeen > PATIENCE_MS
   }
 
   isDeserted() {
@@ -87,6 +88,7 @@ class Lane {
     // It also is what this request waits for: one that waits only for another request is ended by the runtime.
     const timer = setTimeout(() => {
       this.#waiting = this.#waiting.filter((other) => other !== call)
+      this.#isLost = true
       resolve(null)
     }, PATIENCE_MS)
     try {

@@ -20,17 +20,17 @@ before(async () => {
 })
 after(() => server?.stop())
 
-/** How many requests have reached objects of accounts. That is told beside the API, so that it is not held against its document. */
-async function requests() {
-  const [answer] = await once(get(`${server.url}/counts`), 'response')
-  return (await json(answer)).requests
+/** What the module in front has counted. That is told beside the API, so that it is not held against its document. */
+async function counts({ url } = server) {
+  const [answer] = await once(get(`${url}/counts`), 'response')
+  return json(answer)
 }
 
 /** Makes many calls at once. The second value is how many requests reached the object for them. */
 async function crowd(calls) {
-  const earlier = await requests()
+  const earlier = await counts()
   const answers = await Promise.all(calls.map((call) => call()))
-  return [answers, (await requests()) - earlier]
+  return [answers, (await counts()).requests - earlier.requests]
 }
 
 const times = (count, make) => Array.from({ length: count }, (_, index) => make(index))
@@ -51,6 +51,15 @@ test('a call that nobody else makes at that time is a request of its own', async
     answered(answer, 201)
     assert.equal(requests, 1)
   }
+})
+
+test('balances are read together, too', async () => {
+  const account = await opened(api, NINE, { plan: 'max' })
+  const [answers, requests] = await crowd(times(CROWD, (index) => () => (index % 4 ? account.get('/balance') : account.post('/charges', costing(1)))))
+  const available = answers.map((answer, index) => answered(answer, index % 4 ? 200 : 201)).map((body) => (body.balance ?? body).available)
+  assert.ok(available.every((credits) => 2000 - CROWD / 4 <= credits && credits <= 2000))
+  assert.ok(requests < CROWD / 2, `${requests} requests for ${CROWD} calls`)
+  assert.equal((await account.balance()).available, 2000 - CROWD / 4)
 })
 
 test('each gets its own answer: charges, holds, captures, refusals and wrong calls side by side', async () => {
@@ -165,4 +174,25 @@ test('two accounts do not wait for each other, and an early bird’s calls are a
   assert.deepEqual([spent(1), spent(0)], [0, CROWD / 2 * 3])
   await lawful(bird)
   await lawful(plain)
+})
+
+test('who was taken along and never came back goes by themselves, and what they asked is done once', async () => {
+  const losing = await serve({ front: 'tests/e2e/fronts/losing.js' })
+  try {
+    const account = await opened(client(losing, { key: SERVICE_KEY }), NINE, { plan: 'max' })
+    const start = Date.now()
+    const calls = (count) => Promise.all(times(count, () => account.post('/charges', costing(1))))
+    for (const answer of await calls(CROWD)) answered(answer, 201)
+    assert.ok(Date.now() - start < 15_000, `nobody waits for ever: ${Date.now() - start}`)
+    assert.equal((await counts(losing)).lost, 4)
+    matches(await lawful(account), { available: 2000 - CROWD })
+
+    // Nothing of it stays behind.
+    const again = Date.now()
+    for (const answer of await calls(CROWD)) answered(answer, 201)
+    assert.ok(Date.now() - again < 4_000, `${Date.now() - again}`)
+    matches(await lawful(account), { available: 2000 - 2 * CROWD })
+  } finally {
+    await losing.stop()
+  }
 })
