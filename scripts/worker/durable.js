@@ -1,8 +1,8 @@
 // Durable Object classes of Rust objects, which are rebuilt when the module they lived in is gone.
 
 import { Gate } from './gate.js'
-import { guarded, health, reviveAfterPanic } from './module.js'
 import { TOGETHER } from './lane.js'
+import { guarded, health, reviveAfterPanic } from './module.js'
 import { Asked, IN_OBJECT } from './request.js'
 
 /** What the runtime may call on an object, which `ask` reaches. */

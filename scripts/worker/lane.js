@@ -117,7 +117,10 @@ class Lane {
   /** Those who go next: as many as one request takes. */
   #next() {
     let bytes = 0
-    const isTooMany = ({ head, body }, index) => index >= MOST_CALLS || (bytes += head.length + (body?.byteLength ?? 0)) > MOST_BYTES
+    const isTooMany = ({ head, body }, index) => {
+      bytes += head.length + (body?.byteLength ?? 0)
+      return index >= MOST_CALLS || (index > 0 && bytes > MOST_BYTES)
+    }
     const end = this.#waiting.findIndex(isTooMany)
     return this.#waiting.splice(0, end < 0 ? this.#waiting.length : end)
   }

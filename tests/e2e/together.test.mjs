@@ -84,6 +84,15 @@ test('each gets its own answer: charges, holds, captures, refusals and wrong cal
   matches(await lawful(account), { available: 2000 - 20 * (2 + 3 + 4), held: 20 * 3 })
 })
 
+test('bodies as long as may be go together as far as there is room', async () => {
+  const account = await opened(api, NINE, { plan: 'max' })
+  const raw = JSON.stringify(costing(1)).padEnd(64 * 1024, ' ')
+  const [answers, requests] = await crowd(times(CROWD, () => () => account.post('/charges', undefined, { raw })))
+  for (const answer of answers) answered(answer, 201)
+  assert.ok(requests > CROWD / 9, `${requests} requests for ${CROWD} calls`)
+  matches(await lawful(account), { available: 2000 - CROWD })
+})
+
 test('one key in many hands has one effect, and all of them one answer', async () => {
   const account = await opened(api, NINE, { plan: 'max' })
   const [idempotencyKey, other] = [randomUUID(), randomUUID()]

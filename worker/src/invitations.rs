@@ -4,9 +4,9 @@
 //! has the inviter rewarded, and then takes its own reward and drops the note. Whatever of this a crash leaves undone,
 //! the note's alarm does; the inviter knows a redemption that it was rewarded for.
 
-use base16ct::lower::encode_string;
 use std::ops::ControlFlow;
 
+use base16ct::lower::encode_string;
 use edge_credits::command::{Command, NewGrant};
 use edge_credits::decide::account_not_found;
 use edge_credits::entry::{Entry, Source};

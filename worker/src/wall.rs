@@ -1,9 +1,9 @@
 //! The memorial wall: the early birds who want to be named (guide, FAQ 5).
 
-use base16ct::lower::encode_string;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use base16ct::lower::encode_string;
 use edge_credits::account::Account as AccountState;
 use edge_credits::entry::{Entry, Event};
 use edge_credits::time::Instant;
