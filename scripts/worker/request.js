@@ -1,6 +1,7 @@
 // What the Rust module is told of a request: worker/src/request.rs reads it.
 
 import * as rust from './index.js'
+import { TOGETHER } from './lane.js'
 
 /** The headers that are read of a request; nothing in the places of others. */
 const named = (inObject, ofGet) => rust.headerNames(inObject, ofGet).split(',')
@@ -12,7 +13,7 @@ export const IN_OBJECT = { ofGet: named(true, true), ofOther: named(true, false)
  * that go together.
  */
 const LONGEST = 64 * 1024
-const LONGEST_OF = { '/v1/webhooks/stripe': 512 * 1024, '/internal': 1024 * 1024, '/together': 2 * 1024 * 1024 }
+const LONGEST_OF = { '/v1/webhooks/stripe': 512 * 1024, '/internal': 1024 * 1024, [TOGETHER]: 2 * 1024 * 1024 }
 
 /** A request, of which each thing was asked once: the runtime makes a new text of it every time. */
 export class Asked {

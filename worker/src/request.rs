@@ -70,8 +70,8 @@ impl Header {
 }
 
 impl Header {
-    /// Whether anybody reads it of a request to the Worker or to an object, of a GET or of anything else. Looking for
-    /// one takes as long as parsing a number does.
+    /// Whether anybody reads it of a request to the Worker or to an object, of a GET or of anything else. Asking for one
+    /// that nobody reads is time lost on every request.
     fn is_read(self, in_object: bool, of_get: bool) -> bool {
         match self {
             Header::CfRay | Header::Origin | Header::TestClock => true,
