@@ -144,7 +144,11 @@ test('snapshots that were in a table of their own are in the entries\' rows from
   })
   assert.deepEqual(snapshots(), before)
   // Whatever becomes of them, the answers are the same.
-  for (const change of ['SELECT 1', 'UPDATE entries SET snapshot = NULL', "UPDATE entries SET snapshot = '999:x' WHERE seq > 500"]) {
+  const changes = [
+    'SELECT 1', 'UPDATE entries SET snapshot = NULL', "UPDATE entries SET snapshot = '999:x' WHERE seq > 500",
+    'DELETE FROM snapshots', "INSERT INTO snapshots VALUES (600, 999, 'x')",
+  ]
+  for (const change of changes) {
     inDatabase(dir, (database) => database.exec(change))
     await serving(dir, async (api) => {
       const account = new Account(api, ACCOUNT, NOW)
@@ -152,6 +156,27 @@ test('snapshots that were in a table of their own are in the entries\' rows from
       assert.deepEqual((await account.entries()).slice(0, -1), found[1])
     })
   }
+})
+
+test('a snapshot that an earlier Worker wrote meanwhile serves, too', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'edge-credits-fixture-'))
+  folders.push(dir)
+  await serving(dir, async (api) => {
+    const account = new Account(api, ACCOUNT, NOW)
+    answered(await account.put('', { plan: 'max' }), 201)
+    for (let count = 0; count < 300; count += 1) await account.charge(costing(1))
+  })
+  // Nothing of it can be told from the journal, so that it shows whether the snapshot was read.
+  inDatabase(dir, (database) => {
+    const [{ seq, snapshot }] = database.prepare('SELECT seq, snapshot FROM entries WHERE snapshot IS NOT NULL').all()
+    const state = { ...JSON.parse(snapshot.slice(2)), display_name: 'Grace' }
+    database.prepare('INSERT INTO snapshots VALUES (?, 1, ?)').run(seq, JSON.stringify(state))
+    database.exec('UPDATE entries SET snapshot = NULL')
+  })
+  await serving(dir, async (api) => {
+    const account = new Account(api, ACCOUNT, NOW)
+    matches(await account.read(), { display_name: 'Grace', balance: { available: 1700 } })
+  })
 })
 
 test('an outbox from before it knew when things are due goes on telling', async () => {

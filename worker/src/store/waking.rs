@@ -46,25 +46,37 @@ impl Store {
         self.fold(last, None)
     }
 
-    /// The latest snapshot that is not later than this entry, and whose it is.
+    /// The latest snapshot that is not later than this entry, and whose it is. One of a form that is not known is passed
+    /// over.
     fn snapshot_at(&self, last: u64) -> Result<Option<(u64, String)>, Problem> {
-        // What has none of them, or none that can be read, is looked through to its beginning.
-        let query = if self.has_snapshot_column.get() {
-            "SELECT seq, snapshot AS body FROM entries WHERE seq <= ? AND snapshot IS NOT NULL ORDER BY seq DESC LIMIT 1"
-        } else {
-            "SELECT seq, version || ':' || body AS body FROM snapshots WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
-        };
         let mut last = last;
-        loop {
-            let rows: Vec<SeqBodyRow> = self.database.rows(query, vec![number(last)])?;
-            let Some(row) = rows.into_iter().next() else {
-                return Ok(None);
-            };
+        while let Some(row) = self.latest_snapshot(last)? {
             if let Some(body) = row.body.strip_prefix(SNAPSHOT_FORM) {
                 return Ok(Some((row.seq, body.to_owned())));
             }
             last = row.seq.saturating_sub(1);
         }
+        Ok(None)
+    }
+
+    /// The latest snapshot as it is stored: in the row of its entry, or in the table of those that earlier Workers wrote,
+    /// whether before the rows had room for them or since.
+    fn latest_snapshot(&self, last: u64) -> Result<Option<SeqBodyRow>, Problem> {
+        let in_table: Vec<SeqBodyRow> = self.database.rows(
+            "SELECT seq, version || ':' || body AS body FROM snapshots WHERE seq <= ? ORDER BY seq DESC LIMIT 1",
+            vec![number(last)],
+        )?;
+        let in_table = in_table.into_iter().next();
+        if !self.has_snapshot_column.get() {
+            return Ok(in_table);
+        }
+        let after = in_table.as_ref().map_or(0, |row| row.seq);
+        let in_row: Vec<SeqBodyRow> = self.database.rows(
+            "SELECT seq, snapshot AS body FROM entries
+             WHERE seq > ? AND seq <= ? AND snapshot IS NOT NULL ORDER BY seq DESC LIMIT 1",
+            vec![number(after), number(last)],
+        )?;
+        Ok(in_row.into_iter().next().or(in_table))
     }
 
     /// The state after the entry `last`. If it is to count what was spent, it does so from a snapshot on that is not
