@@ -149,6 +149,22 @@ describe('trying again', () => {
     matches(await lawful(account), { available: 89, held: 10 })
   })
 
+  test('a key that was used says so before anything else is found wrong with the call', async () => {
+    const account = await opened(api, NINE)
+    const key = keyed()
+    const first = await account.post('/charges', costing(10), key)
+    answered(first, 201)
+    const wrong = [
+      ['/charges', costing(90_000)], ['/charges', { model: 'gpt-9', usage: {} }], ['/charges', { items: [] }], ['/charges', {}],
+      ['/holds/hold_999/capture', costing(1)], ['/charges/charge_999/refund', {}], ['/grants/nothing/void', {}],
+      ['/grants', { kind: 'pack', credits: -1 }], ['/entitlements/file_uploads/use', { quantity: 1_000 }], ['/entitlements/nothing/use', { quantity: 1 }],
+    ]
+    for (const [rest, body] of wrong) refused(await account.post(rest, body, key), 422, 'idempotency_key_reused')
+    const again = await account.post('/charges', costing(10), key)
+    assert.deepEqual([again.status, again.body, replayed(again)], [201, first.body, true])
+    matches(await lawful(account), { available: 90 })
+  })
+
   test('a refusal is not remembered: the same key may be tried again once the account has credits', async () => {
     const account = await opened(api, NINE)
     const key = keyed()

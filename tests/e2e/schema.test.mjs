@@ -18,10 +18,16 @@ const LATER = '2025-04-03T09:30:00Z'
 const folders = []
 after(() => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })))
 
-/** A copy of a fixture, with a change made to the account's database. */
-function copied(fixture, change) {
+/** An empty folder that is removed at the end. */
+function freshFolder() {
   const dir = mkdtempSync(join(tmpdir(), 'edge-credits-fixture-'))
   folders.push(dir)
+  return dir
+}
+
+/** A copy of a fixture, with a change made to the account's database. */
+function copied(fixture, change) {
+  const dir = freshFolder()
   cpSync(join(fixture, 'disk'), dir, { recursive: true })
   if (change) inDatabase(dir, (database) => database.exec(change))
   return dir
@@ -48,6 +54,17 @@ async function serving(dir, run) {
   } finally {
     await server.stop()
   }
+}
+
+/** A folder with the account on the plan Max, charged so many credits one by one. */
+async function charged(credits) {
+  const dir = freshFolder()
+  await serving(dir, async (api) => {
+    const account = new Account(api, ACCOUNT, NOW)
+    answered(await account.put('', { plan: 'max' }), 201)
+    for (let count = 0; count < credits; count += 1) await account.charge(costing(1))
+  })
+  return dir
 }
 
 for (const name of readdirSync(FIXTURES).filter((name) => name.startsWith('schema-'))) {
@@ -89,8 +106,7 @@ test('a database is of version 1 until it has what a Worker of that version woul
 })
 
 test('snapshots from before spending was counted lose nothing of what was spent this month and today', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'edge-credits-fixture-'))
-  folders.push(dir)
+  const dir = freshFolder()
   const limits = { day: 500, month: 900 }
   const spent = async (account) => {
     const { spend_limits: { day, month } } = answered(await account.put('/spend-limits', limits))
@@ -122,13 +138,7 @@ test('snapshots from before spending was counted lose nothing of what was spent 
 })
 
 test('snapshots that were in a table of their own are in the entries\' rows from the next entry on, and serve there', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'edge-credits-fixture-'))
-  folders.push(dir)
-  await serving(dir, async (api) => {
-    const account = new Account(api, ACCOUNT, NOW)
-    answered(await account.put('', { plan: 'max' }), 201)
-    for (let count = 0; count < 600; count += 1) await account.charge(costing(1))
-  })
+  const dir = await charged(600)
   const snapshots = () => inDatabase(dir, (database) => database.prepare('SELECT seq, snapshot FROM entries WHERE snapshot IS NOT NULL').all())
   const before = snapshots()
   assert.equal(before.length, 2)
@@ -159,13 +169,7 @@ test('snapshots that were in a table of their own are in the entries\' rows from
 })
 
 test('a snapshot that an earlier Worker wrote meanwhile serves, too', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'edge-credits-fixture-'))
-  folders.push(dir)
-  await serving(dir, async (api) => {
-    const account = new Account(api, ACCOUNT, NOW)
-    answered(await account.put('', { plan: 'max' }), 201)
-    for (let count = 0; count < 300; count += 1) await account.charge(costing(1))
-  })
+  const dir = await charged(300)
   // Nothing of it can be told from the journal, so that it shows whether the snapshot was read.
   inDatabase(dir, (database) => {
     const [{ seq, snapshot }] = database.prepare('SELECT seq, snapshot FROM entries WHERE snapshot IS NOT NULL').all()

@@ -67,9 +67,7 @@ impl Header {
             Header::InjectFault => "Inject-Fault",
         }
     }
-}
 
-impl Header {
     /// Whether anybody reads it of a request to the Worker or to an object, of a GET or of anything else. Asking for one
     /// that nobody reads is time lost on every request.
     fn is_read(self, in_object: bool, of_get: bool) -> bool {

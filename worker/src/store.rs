@@ -64,7 +64,7 @@ const MOVE_SNAPSHOTS: [&str; 2] = [
 pub(crate) struct Store {
     database: Database,
     storage: Storage,
-    /// Whether the snapshots are in the entries' rows, and not in a table of their own.
+    /// Whether the entries' rows have room for snapshots.
     has_snapshot_column: Cell<bool>,
 }
 
